@@ -1,0 +1,63 @@
+/**
+ * Everything that happens is an event: typed, with its position and the reason that decided it. Breakpoints, logpoints,
+ * traces, the timeline and tests subscribe; while nobody does, only the counters run.
+ */
+
+import type { Reason } from './fault';
+
+interface Position {
+  /** The machine's `step` at which it happened. */
+  readonly step: number;
+  readonly vcpu: number;
+  readonly rip: bigint;
+}
+
+export type MachineEvent = Position &
+  (
+    | {
+        readonly kind: 'trap';
+        readonly vector: number;
+        readonly errorCode?: number;
+        readonly cr2?: bigint;
+        readonly why: Reason;
+      }
+    | { readonly kind: 'int'; readonly vector: number }
+    | { readonly kind: 'irq'; readonly vector: number; readonly line?: number }
+    | { readonly kind: 'nmi' }
+    | { readonly kind: 'ring'; readonly from: number; readonly to: number }
+    | { readonly kind: 'mode'; readonly from: string; readonly to: string }
+    | { readonly kind: 'cr'; readonly register: 0 | 2 | 3 | 4 | 8; readonly access: 'r' | 'w'; readonly value: bigint }
+    | { readonly kind: 'msr'; readonly register: number; readonly access: 'r' | 'w'; readonly value: bigint }
+    | {
+        readonly kind: 'port';
+        readonly port: number;
+        readonly size: number;
+        readonly access: 'r' | 'w';
+        readonly value: number;
+      }
+    | {
+        readonly kind: 'mmio';
+        readonly address: bigint;
+        readonly size: number;
+        readonly access: 'r' | 'w';
+        readonly value: bigint;
+      }
+    | { readonly kind: 'cpuid'; readonly leaf: number; readonly subleaf: number }
+    | { readonly kind: 'task-switch'; readonly from: number; readonly to: number }
+    | { readonly kind: 'syscall'; readonly direction: 'in' | 'out' }
+    | { readonly kind: 'tlb-fill'; readonly linear: bigint; readonly physical: bigint }
+    | { readonly kind: 'stale'; readonly linear: bigint; readonly cached: bigint; readonly fresh: bigint | null }
+    | { readonly kind: 'triple-fault'; readonly chain: readonly FaultRecord[] }
+    | { readonly kind: 'not-implemented'; readonly instruction: string }
+    | { readonly kind: 'reset'; readonly by: string }
+  );
+
+export type EventKind = MachineEvent['kind'];
+
+/** One link of a chain of faults: what was raised, where, and why. */
+export interface FaultRecord {
+  readonly vector: number;
+  readonly errorCode?: number;
+  readonly rip: bigint;
+  readonly why: Reason;
+}

@@ -1,0 +1,130 @@
+/** Physical memory as TypeScript reads and writes it: frames given on first write, everything else goes to the devices. */
+
+import { CODE_LINES, frame, ZERO_FRAME } from './layout';
+import type { CoreMemory } from './memory';
+
+/** What answers where there is no memory. `peek` has no side effect. */
+export interface DeviceSpace {
+  read(address: number, size: number): bigint;
+  write(address: number, size: number, value: bigint): void;
+  peek(address: number, size: number): bigint;
+}
+
+export type AccessSize = 1 | 2 | 4 | 8;
+
+export class PhysicalMemory {
+  devices: DeviceSpace | undefined;
+  /** Called before a frame is written for the first time since the last snapshot. */
+  beforeDirty: ((page: number, entry: number) => void) | undefined;
+  /** Called after bytes of a line with decoded code were written. */
+  codeWritten: ((address: number, size: number) => void) | undefined;
+
+  constructor(readonly memory: CoreMemory) {}
+
+  /** Makes the pages from `from` up to `to` RAM that reads zero, or device space. */
+  map(from: number, to: number, kind: 'ram' | 'device'): void {
+    for (let page = from >>> 12; page < to / 4096; page++)
+      this.memory.setFrame(page, kind === 'ram' ? 0 : frame.device);
+  }
+
+  /** Is all of it memory? */
+  isMemory(address: number, size: number): boolean {
+    return address + size <= 2 ** 32 && !(this.memory.frameOf(Math.floor(address / 4096)) & frame.device);
+  }
+
+  /** The frame of a page, ready to be written; 0 for ROM and devices. */
+  writable(page: number): number {
+    const entry = this.memory.frameOf(page);
+    if (entry & (frame.device | frame.rom)) return 0;
+    if (entry & frame.dirty) return (entry & ~0xfff) >>> 0;
+    this.beforeDirty?.(page, entry);
+    const now = this.memory.frameOf(page);
+    const address = (now & ~0xfff) >>> 0 || this.memory.newFrame();
+    this.memory.setFrame(page, address | (now & 0xfff) | frame.dirty);
+    return address;
+  }
+
+  /** An access that lies within one page. Reads of nothing give all ones. */
+  read(address: number, size: AccessSize): bigint {
+    const from = this.source(address);
+    if (from < 0) return this.devices?.read(address, size) ?? BigInt.asUintN(size * 8, -1n);
+    return this.load(from, size);
+  }
+
+  /** As `read`, without a side effect on devices. */
+  peek(address: number, size: AccessSize): bigint {
+    const from = this.source(address);
+    if (from < 0) return this.devices?.peek(address, size) ?? BigInt.asUintN(size * 8, -1n);
+    return this.load(from, size);
+  }
+
+  /** An access that lies within one page. Writes to ROM are ignored. */
+  write(address: number, size: AccessSize, value: bigint): void {
+    const page = Math.floor(address / 4096);
+    if (address >= 2 ** 32 || this.memory.frameOf(page) & frame.device) {
+      this.devices?.write(address, size, value);
+      return;
+    }
+    const to = this.writable(page);
+    if (to === 0) return;
+    const at = to + (address & 0xfff);
+    const { view } = this.memory;
+    if (size === 1) view.setUint8(at, Number(value & 0xffn));
+    else if (size === 2) view.setUint16(at, Number(value & 0xffffn), true);
+    else if (size === 4) view.setUint32(at, Number(value & 0xffffffffn), true);
+    else view.setBigUint64(at, BigInt.asUintN(64, value), true);
+    if (this.memory.u32[CODE_LINES / 4 + page] !== 0) this.codeWritten?.(address, size);
+  }
+
+  /** 32-bit words of a page table entry: no BigInt on the page walker's way. */
+  read32(address: number): number {
+    const from = this.source(address);
+    return from < 0 ? Number(this.devices?.read(address, 4) ?? 0xffffffffn) : this.memory.view.getUint32(from, true);
+  }
+
+  /** Any range of memory, as the debugger looks at it; devices are peeked byte by byte. */
+  peekBytes(address: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    for (let done = 0; done < length; ) {
+      const at = address + done;
+      const run = Math.min(length - done, 4096 - (at % 4096));
+      const from = this.source(at);
+      if (from < 0) for (let i = 0; i < run; i++) bytes[done + i] = Number(this.peek(at + i, 1));
+      else bytes.set(this.memory.u8.subarray(from, from + run), done);
+      done += run;
+    }
+    return bytes;
+  }
+
+  /** Any range of memory, as a loader or the debugger writes it; ROM is written too, devices are not. */
+  pokeBytes(address: number, bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; ) {
+      const at = address + done;
+      const page = Math.floor(at / 4096);
+      const run = Math.min(bytes.length - done, 4096 - (at % 4096));
+      const entry = this.memory.frameOf(page);
+      const to = entry & frame.rom ? (entry & ~0xfff) >>> 0 : this.writable(page);
+      if (to !== 0 && at < 2 ** 32) {
+        this.memory.u8.set(bytes.subarray(done, done + run), to + (at % 4096));
+        if (this.memory.u32[CODE_LINES / 4 + page] !== 0) this.codeWritten?.(at, run);
+      }
+      done += run;
+    }
+  }
+
+  /** Address in the linear memory, or -1 where there is no memory. */
+  private source(address: number): number {
+    if (address >= 2 ** 32) return -1;
+    const entry = this.memory.frameOf(Math.floor(address / 4096));
+    if (entry & frame.device) return -1;
+    return ((entry & ~0xfff) >>> 0 || ZERO_FRAME) + (address & 0xfff);
+  }
+
+  private load(at: number, size: AccessSize): bigint {
+    const { view } = this.memory;
+    if (size === 1) return BigInt(view.getUint8(at));
+    if (size === 2) return BigInt(view.getUint16(at, true));
+    if (size === 4) return BigInt(view.getUint32(at, true));
+    return view.getBigUint64(at, true);
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * One processor: its state, and what the rest of the privileged architecture needs in one hand. The slow paths of
+ * this floor are written against it; they throw a `Fault` before they change anything.
+ */
+
+import type { MachineEvent } from '../core/event';
+import { Fault, type Reason } from '../core/fault';
+import type { AccessSize, PhysicalMemory } from '../core/physical';
+import type { CpuState } from '../core/state';
+import type { CpuModel } from './model';
+
+/** What an access may do: explicit ones have the program's rights, implicit ones (tables, TSS, stacks of a more privileged ring) the supervisor's. */
+export type Privilege = 'current' | 'supervisor' | 'user';
+
+/** Linear memory with paging, access rights and faults; an access may cross pages. Made by paging.ts. */
+export interface LinearMemory {
+  /** @throws Fault (#PF, #GP for a non-canonical address) */
+  read(address: bigint, size: AccessSize, privilege?: Privilege): bigint;
+  write(address: bigint, size: AccessSize, value: bigint, privilege?: Privilege): void;
+  /** Makes sure that a write would succeed, so that several writes can be committed together. */
+  probe(address: bigint, size: number, privilege?: Privilege): void;
+}
+
+/** The world around the processor. */
+export interface Surroundings {
+  /** Virtual time: ticks of the time-stamp counter. */
+  now(): number;
+  /** Counts the event, and makes and sends it while somebody subscribes. */
+  emit(kind: MachineEvent['kind'], make: () => Record<string, unknown>): void;
+  portRead(port: number, size: 1 | 2 | 4): number;
+  portWrite(port: number, size: 1 | 2 | 4, value: number): void;
+  /** Local APIC: task priority as CR8 (0-15), base MSR, x2APIC registers (undefined: no such register, #GP). */
+  readonly apic: {
+    taskPriority(): number;
+    setTaskPriority(value: number): void;
+    readMsr(register: number): bigint | undefined;
+    writeMsr(register: number, value: bigint): boolean;
+    baseChanged(value: bigint): void;
+    deadline(): bigint;
+    setDeadline(value: bigint): void;
+  };
+  /** The next value that RDRAND and RDSEED deliver, from the input log. */
+  random(): bigint;
+}
+
+export class Cpu {
+  linear!: LinearMemory;
+
+  constructor(
+    readonly state: CpuState,
+    readonly physical: PhysicalMemory,
+    readonly model: CpuModel,
+    readonly surroundings: Surroundings,
+    /** To be called after CS, SS, CPL, CR0, CR4.PAE or EFER changed: decoding mode, fast tables and masks follow. */
+    readonly modeChanged: () => void,
+    /** To be called after a translation may have changed; without an argument all of them. */
+    readonly translationsDropped: (linear?: bigint) => void,
+  ) {}
+
+  /** @throws always */
+  fault(vector: number, why: Reason, errorCode?: number): never {
+    throw new Fault(vector, why, errorCode);
+  }
+}

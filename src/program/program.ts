@@ -1,0 +1,56 @@
+/** A program ready to be placed into the machine: what is loaded where, how it starts, and what its addresses mean. */
+
+import type { LinearAddress, PhysicalAddress } from '../x86/address';
+
+export interface Program {
+  /** The file's name as the user gave it, for messages. */
+  readonly name: string;
+  readonly segments: readonly Segment[];
+  readonly start: Start;
+  readonly symbols: readonly ProgramSymbol[];
+  /** Sorted by address; an address belongs to the last row at or below it, up to the row marked as an end. */
+  readonly lines: readonly LineRow[];
+}
+
+/** A piece of memory the program wants: `bytes` at `physical`, then zeros up to `size`. */
+export interface Segment {
+  readonly physical: PhysicalAddress;
+  readonly bytes: Uint8Array;
+  readonly size: number;
+}
+
+/** Which part of the boot contract (docs/boot-contract.md) applies. */
+export type Start =
+  | { readonly kind: 'direct'; readonly bits: 16 | 32 | 64; readonly entry: LinearAddress }
+  | { readonly kind: 'multiboot'; readonly entry: LinearAddress; readonly information: PhysicalAddress }
+  | { readonly kind: 'boot-sector'; readonly image: Uint8Array }
+  | { readonly kind: 'reset'; readonly rom: Uint8Array };
+
+export interface ProgramSymbol {
+  /** Local labels carry their full name: `start.count`. */
+  readonly name: string;
+  readonly address: LinearAddress;
+  /** Bytes; 0 when the file does not say. */
+  readonly size: number;
+  readonly kind: 'code' | 'data' | 'constant';
+}
+
+export interface LineRow {
+  readonly address: LinearAddress;
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** The row only ends the sequence before it. */
+  readonly end?: true;
+}
+
+/** Bad input: one line for the user, saying what, where, and what would be right. Ends the command with status 2. */
+export class BadInput extends Error {}
+
+/** The one way files are read, before the machine starts: a disk in Node, the workspace in the browser. */
+export interface Files {
+  /** @throws BadInput with one line when the file cannot be read. */
+  read(path: string): Promise<Uint8Array>;
+  /** `path` relative to the folder of `from` unless it is absolute. */
+  resolve(from: string, path: string): string;
+}
