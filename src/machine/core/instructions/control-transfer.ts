@@ -1,0 +1,183 @@
+/** Intel SDM vol. 1, "Control Transfer Instructions": the near ones. Far transfers are the privileged architecture's. */
+
+import type { Definition } from '../definition';
+import { type Condition, c64, type Emitter, RCX, type Size, truncate } from '../emitter';
+import { type Expr, i32, i64 } from '../wasm';
+import { conditions } from './data-transfer';
+
+const words: readonly Size[] = [16, 32, 64];
+
+/**
+ * Relative branches come in two kinds: `near` ones whose target lies in the same page of flat code are linked record
+ * to record; `far` ones go through the jump cache.
+ */
+const linked = (name: string, condition: (e: Emitter) => Expr): Definition => ({
+  name: `${name}.linked`,
+  forms: [''],
+  sizes: [64],
+  first: 'none',
+  flow: 'branch',
+  hot: [64],
+  emit: (e) => {
+    const taken = e.let(condition(e));
+    e.endBlock();
+    e.if(taken, () => e.goTaken());
+    e.goNext();
+  },
+});
+const unlinked = (name: string, condition: (e: Emitter) => Expr): Definition => ({
+  name: `${name}.unlinked`,
+  forms: [''],
+  sizes: words,
+  first: 'none',
+  flow: 'branch',
+  moded: true,
+  emit: (e) => {
+    const taken = e.let(condition(e));
+    e.endBlock();
+    e.if(taken, () => e.goTo(e.branchTarget()));
+    e.goNext();
+  },
+});
+
+const jcc = conditions.flatMap((name, code) => {
+  const holds = (e: Emitter) => e.condition(code as Condition);
+  return [linked(`j${name}`, holds), unlinked(`j${name}`, holds)];
+});
+
+const jumps: readonly Definition[] = [
+  {
+    name: 'jmp.linked',
+    forms: [''],
+    sizes: [64],
+    first: 'none',
+    flow: 'branch',
+    hot: [64],
+    emit: (e) => {
+      e.endBlock();
+      e.goTaken();
+    },
+  },
+  {
+    name: 'jmp.unlinked',
+    forms: [''],
+    sizes: words,
+    first: 'none',
+    flow: 'branch',
+    moded: true,
+    hot: [64],
+    emit: (e) => {
+      e.endBlock();
+      e.goTo(e.branchTarget());
+    },
+  },
+  {
+    name: 'jmp',
+    forms: ['x'],
+    sizes: words,
+    first: 'read',
+    flow: 'branch',
+    moded: true,
+    hot: [64],
+    emit: (e) => {
+      const target = e.read(0);
+      e.endBlock();
+      e.goTo(target);
+    },
+  },
+];
+
+const calls: readonly Definition[] = [
+  {
+    name: 'call.linked',
+    forms: [''],
+    sizes: [32, 64],
+    first: 'none',
+    flow: 'branch',
+    stack: true,
+    hot: [32, 64],
+    emit: (e) => {
+      const address = e.stackAddress(c64(e.size / 8), e.size, true);
+      e.probe(address, e.size);
+      e.endBlock();
+      e.store(address, e.size, e.nextRip());
+      e.moveStack(c64(-e.size / 8));
+      e.goTaken();
+    },
+  },
+  {
+    name: 'call.unlinked',
+    forms: [''],
+    sizes: words,
+    first: 'none',
+    flow: 'branch',
+    stack: true,
+    hot: [64],
+    emit: (e) => callTo(e, e.branchTarget()),
+  },
+  {
+    name: 'call',
+    forms: ['x'],
+    sizes: words,
+    first: 'read',
+    flow: 'branch',
+    stack: true,
+    hot: [64],
+    emit: (e) => callTo(e, e.read(0)),
+  },
+];
+const callTo = (e: Emitter, target: Expr): void => {
+  const address = e.stackAddress(c64(e.size / 8), e.size, true);
+  e.probe(address, e.size);
+  e.endBlock();
+  e.store(address, e.size, e.nextRip());
+  e.moveStack(c64(-e.size / 8));
+  e.goTo(target);
+};
+
+const ret: Definition = {
+  name: 'ret',
+  forms: ['', 'i'],
+  sizes: words,
+  first: 'none',
+  flow: 'branch',
+  stack: true,
+  hot: [32, 64],
+  emit: (e) => {
+    const target = e.top();
+    e.endBlock();
+    e.dropTop(e.size, e.hasImmediate() ? i64.and(e.immediate(), c64(0xffff)) : c64(0));
+    e.goTo(target);
+  },
+};
+
+const counted = (name: string, condition: (e: Emitter, count: Expr) => Expr): Definition => ({
+  name,
+  forms: [''],
+  sizes: words,
+  first: 'none',
+  flow: 'branch',
+  moded: true,
+  addressed: true,
+  emit: (e) => {
+    const old = e.gpr(RCX, e.addressSize);
+    const count = e.let(name.startsWith('j') ? old : truncate(i64.sub(old, c64(1)), e.addressSize));
+    const taken = e.let(condition(e, count));
+    e.endBlock();
+    if (!name.startsWith('j')) e.setGpr(RCX, count, e.addressSize);
+    e.if(taken, () => e.goTo(e.branchTarget()));
+    e.goNext();
+  },
+});
+const notZero = (count: Expr): Expr => i64.ne(count, c64(0));
+
+export const controlTransfer: readonly Definition[] = [
+  ...jcc,
+  ...jumps,
+  ...calls,
+  ret,
+  counted('loop', (_, count) => notZero(count)),
+  counted('loope', (e, count) => i32.and(notZero(count), e.condition(4))),
+  counted('loopne', (e, count) => i32.and(notZero(count), e.condition(5))),
+  counted('jrcxz', (_, count) => i64.eqz(count)),
+];

@@ -1,0 +1,194 @@
+/**
+ * The interpreter: one handler for each shape of each instruction, written as WebAssembly at build time. Hot handlers
+ * are the arms of one `br_table` per code size, without a call in them; every handler exists as a function of its own
+ * too (its cold twin), which takes the slow ways: page-crossing accesses, pages with code, devices, faults.
+ */
+
+import type { Definition } from './definition';
+import { instructions } from './instructions';
+import { JUMP_ENTRIES, record, state, status, VCPUS } from './layout';
+import { memoryFunctions } from './memory-functions';
+import { RecordEmitter, type Surroundings } from './record-emitter';
+import { hotIn, keyOf, type Shape, shapesOf } from './shapes';
+import {
+  block,
+  br,
+  brTable,
+  callIndirect,
+  type Expr,
+  type Func,
+  getLocal,
+  i32,
+  inState,
+  Label,
+  loop,
+  Module,
+  ret,
+  setLocal,
+  when,
+} from './wasm';
+
+export interface Core {
+  readonly bytes: Uint8Array;
+  readonly codeSizes: ReadonlyMap<string, number>;
+  readonly handlers: number;
+}
+
+const st = (offset: number, load: (address: Expr, offset?: number) => Expr): Expr =>
+  inState(load(i32.const(0), VCPUS + offset));
+const setSt = (offset: number, value: Expr): Expr => inState(i32.store(i32.const(0), value, VCPUS + offset));
+
+/** Handlers that are no instruction: they leave. */
+const leavers = ['slow', 'stale', 'breakpoint'] as const;
+
+export const buildCore = (): Core => {
+  const module = new Module();
+  const memory = memoryFunctions(module);
+  const shapes = instructions.flatMap(shapesOf);
+  const hot = {
+    hot64: shapes.filter((shape) => hotIn(shape).includes('hot64')),
+    hot32: shapes.filter((shape) => hotIn(shape).includes('hot32')),
+  };
+  const cold = shapes.filter((shape) => hotIn(shape).length === 0);
+
+  const twin = (shape: Shape): Func => {
+    const func = module.function(keyOf(shape), ['i32'], 'i32');
+    const surroundings: Surroundings = { kind: 'cold', func, memory };
+    func.body = new RecordEmitter(shape, surroundings).finish();
+    return func;
+  };
+  const leaver = (name: (typeof leavers)[number]): Func => {
+    const func = module.function(name, ['i32'], 'i32');
+    func.body = [
+      setSt(state.record, func.parameter(0)),
+      setSt(state.status, i32.const(status[name])),
+      ret(i32.const(0)),
+    ];
+    return func;
+  };
+  const twins = new Map([...hot.hot64, ...hot.hot32].map((shape) => [shape, twin(shape)]));
+  module.table.push(
+    ...hot.hot64.map((shape) => twins.get(shape) as Func),
+    ...hot.hot32.map((shape) => twins.get(shape) as Func),
+    ...cold.map(twin),
+    ...leavers.map(leaver),
+  );
+  module.notes.set(
+    'handlers',
+    JSON.stringify({
+      hot64: hot.hot64.map(keyOf),
+      hot32: hot.hot32.map(keyOf),
+      cold: [...cold.map(keyOf), ...leavers],
+    }),
+  );
+
+  const functions = {
+    hot64: hotFunction(module, 'hot64', hot.hot64, 0, memory),
+    hot32: hotFunction(module, 'hot32', hot.hot32, hot.hot64.length, memory),
+  };
+  runFunction(module, functions, hot.hot64.length, hot.hot64.length + hot.hot32.length);
+  stepFunction(module);
+  const codeSizes = new Map<string, number>();
+  const bytes = module.encode(codeSizes);
+  return { bytes, codeSizes, handlers: module.table.length };
+};
+
+const hotFunction = (
+  module: Module,
+  name: string,
+  shapes: readonly Shape[],
+  first: number,
+  memory: Surroundings['memory'],
+): Func => {
+  const func = module.function(name, ['i32'], 'i32');
+  const rec = func.parameter(0);
+  const labels = { next: new Label(), miss: new Label(), budget: new Label(), jump: new Label() };
+  const cold = new Label();
+  const fastBase = func.local('i32');
+  const pool = new Map<string, number[]>();
+  const handlers = shapes.map((shape) =>
+    new RecordEmitter(shape, { kind: 'hot', func, memory, labels, fastBase, pool }).finish(),
+  );
+  const entries = shapes.map(() => new Label());
+  const handlerNumber = i32.load(rec, record.handler);
+  let body: Expr[] = [brTable(entries, cold, first === 0 ? handlerNumber : i32.sub(handlerNumber, i32.const(first)))];
+  entries.forEach((entry, index) => {
+    body = [block(entry, body), ...(handlers[index] as Expr[])];
+  });
+  const leave = (why: number): Expr[] => [setSt(state.record, rec), ret(i32.const(why))];
+  func.body = [
+    setLocal(fastBase, st(state.fast, i32.load)),
+    block(labels.jump, [
+      block(labels.miss, [
+        block(labels.budget, [block(cold, [loop(labels.next, body)]), ...leave(status.cold)]),
+        ...leave(status.budget),
+      ]),
+      ...leave(status.miss),
+    ]),
+    setSt(state.record, i32.const(0)),
+    ret(i32.const(status.jump)),
+  ];
+  return func;
+};
+
+/**
+ * `run(record)`: executes until something needs TypeScript, and tells what. `state.record` is the record to go on
+ * with; the instructions before it in its block are executed but not yet taken from the budget.
+ */
+const runFunction = (module: Module, hot: { hot64: Func; hot32: Func }, end64: number, end32: number): void => {
+  const func = module.function('run', ['i32'], 'i32', true);
+  const rec = func.parameter(0);
+  const why = func.local('i32');
+  const handler = func.local('i32');
+  const h = getLocal(handler, 'i32');
+  const next = new Label();
+  const leaveNow = new Label();
+  const isHot = new Label();
+  const callTwin: Expr[] = [
+    setLocal(why, callIndirect(i32.load(rec, record.handler), rec)),
+    when(i32.eqz(getLocal(why, 'i32')), [ret(st(state.status, i32.load))]),
+    setLocal(0, getLocal(why, 'i32')),
+    when(st(state.leave, i32.load), [br(leaveNow)]),
+  ];
+  func.body = [
+    setSt(state.status, i32.const(0)),
+    block(leaveNow, [
+      loop(next, [
+        setLocal(handler, i32.load(rec, record.handler)),
+        block(isHot, [
+          when(i32.ltU(h, i32.const(end64)), [setLocal(why, hot.hot64.call(rec)), br(isHot)]),
+          when(i32.ltU(h, i32.const(end32)), [setLocal(why, hot.hot32.call(rec)), br(isHot)]),
+          ...callTwin,
+          br(next),
+        ]),
+        setLocal(0, st(state.record, i32.load)),
+        when(i32.eq(getLocal(why, 'i32'), i32.const(status.cold)), [br(next)]),
+        when(i32.ne(getLocal(why, 'i32'), i32.const(status.miss)), [ret(getLocal(why, 'i32'))]),
+        ...callTwin,
+        br(next),
+      ]),
+    ]),
+    setSt(state.record, rec),
+    ret(i32.const(status.leave)),
+  ];
+};
+
+/**
+ * `step(record)`: executes one instruction, by the handler that is right for it alone. Returns `none` with the next
+ * record in `state.record`, or why it could not.
+ */
+const stepFunction = (module: Module): void => {
+  const func = module.function('step', ['i32'], 'i32', true);
+  const rec = func.parameter(0);
+  const next = func.local('i32');
+  func.body = [
+    setSt(state.status, i32.const(0)),
+    setLocal(next, callIndirect(i32.load16u(rec, record.plain), rec)),
+    when(i32.eqz(getLocal(next, 'i32')), [ret(st(state.status, i32.load))]),
+    setSt(state.record, getLocal(next, 'i32')),
+    ret(i32.const(status.none)),
+  ];
+};
+
+export const JUMP_MASK = JUMP_ENTRIES - 1;
+export type { Definition };
