@@ -8,11 +8,12 @@ import { Fault, type Reason } from '../core/fault';
 import type { AccessSize, PhysicalMemory } from '../core/physical';
 import type { CpuState } from '../core/state';
 import type { CpuModel } from './model';
+import type { Paging } from './paging';
 
 /** What an access may do: explicit ones have the program's rights, implicit ones (tables, TSS, stacks of a more privileged ring) the supervisor's. */
 export type Privilege = 'current' | 'supervisor' | 'user';
 
-/** Linear memory with paging, access rights and faults; an access may cross pages. Made by paging.ts. */
+/** Linear memory with paging, access rights and faults; an access may cross pages. Made by linear-memory.ts. */
 export interface LinearMemory {
   /** @throws Fault (#PF, #GP for a non-canonical address) */
   read(address: bigint, size: AccessSize, privilege?: Privilege): bigint;
@@ -45,6 +46,7 @@ export interface Surroundings {
 
 export class Cpu {
   linear!: LinearMemory;
+  paging!: Paging;
 
   constructor(
     readonly state: CpuState,

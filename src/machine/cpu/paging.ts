@@ -1,0 +1,340 @@
+/**
+ * Address translation of one vCPU: TLB lookup, page walk, faults, and the invalidations of Intel SDM vol. 3, "Invalidation
+ * of TLBs and Paging-Structure Caches". `translate` neither throws nor uses BigInt; it is called at every miss of the
+ * core's fast table.
+ *
+ * A cached translation that forbids an access is not the last word: the walk is done again and decides (a processor may
+ * do so, and a page fault must not come from a stale entry for ever). A cached translation that allows it is used, stale or not.
+ */
+
+import { CR0, CR4, EFER } from '../../x86/control-registers';
+import type { PagingRule } from '../../x86/rules/paging';
+import { Fault, type Reason } from '../core/fault';
+import { access, state } from '../core/layout';
+import type { Cpu } from './cpu';
+import { levels, PageWalk, pageBytes, pagingMode, right } from './page-walk';
+import { Tlb } from './tlb';
+
+/** Who accesses: the program, or the processor itself on its behalf (tables, TSS, inner stacks), which is never user. */
+export const accessor = { supervisor: 0, user: 1, implicit: 2 } as const;
+export type Accessor = 0 | 1 | 2;
+/** One of `access` in core/layout.ts; a probe is judged as a write. */
+export type AccessKind = 0 | 1 | 2 | 3;
+
+/** EFLAGS.AC: explicit supervisor accesses may touch user pages under SMAP. */
+const AC = 1 << 18;
+const PF = 14;
+const GP = 13;
+const SS = 12;
+
+export interface PagingOptions {
+  /** `none` walks at every access and caches nothing. */
+  readonly tlb?: 'keep' | 'none';
+}
+
+export class Paging {
+  readonly tlb: Tlb;
+  /** Compare every TLB hit with a fresh walk and report differences as `stale` events; for as long as somebody listens. */
+  checkStale = false;
+  /** Why the last `translate` gave -1. */
+  fault: Fault | undefined;
+  /** Of the last successful `translate`: number of the 4 KiB physical page, and its rights (`right`); all with paging off. */
+  page = 0;
+  rights = 0;
+
+  private readonly keep: boolean;
+  private readonly walk: PageWalk;
+  private readonly look: PageWalk;
+  private readonly state;
+  private who: Accessor = 0;
+
+  constructor(
+    private readonly cpu: Cpu,
+    options: PagingOptions = {},
+  ) {
+    this.state = cpu.state;
+    this.tlb = new Tlb(cpu.state);
+    this.keep = options.tlb !== 'none';
+    this.walk = new PageWalk(cpu.state, cpu.physical, cpu.model);
+    this.look = new PageWalk(cpu.state, cpu.physical, cpu.model, true);
+  }
+
+  /**
+   * Physical address of a linear one (halves, unsigned or signed), or -1 with the exception in `fault`: #PF, or #GP(0) for
+   * a non-canonical address (#SS(0) when `stack`). Checks one byte: callers split what crosses a page.
+   */
+  translate(low: number, high: number, kind: AccessKind, who: Accessor, stack = false): number {
+    this.who = who;
+    if (!(this.state.getU32(state.cr0) & CR0.PG)) {
+      this.page = low >>> 12;
+      this.rights = right.write | right.user | right.dirty;
+      return low >>> 0;
+    }
+    const sign = (high | 0) >> 15;
+    if (sign !== 0 && sign !== -1 && this.state.getU32(state.efer) & EFER.LMA) {
+      this.fault = nonCanonical(low, high, stack);
+      return -1;
+    }
+    const write = kind === access.write || kind === access.probe;
+    if (this.keep && this.tlb.lookup(kind === access.execute, low, high)) {
+      const { rights, page } = this.tlb;
+      if (this.refusal(rights, kind, who) === undefined) {
+        if (!write || rights & right.dirty) {
+          if (this.checkStale) this.compare(low, high, page, rights);
+          this.page = page;
+          this.rights = rights;
+          return page * 4096 + (low & 0xfff);
+        }
+        const physical = this.translateByWalk(low, high, kind, who, write);
+        // The walk for the dirty bit may have found another page than the one that derived tables know.
+        if (physical >= 0 && (this.page !== page || (this.rights ^ rights) & ~right.dirty))
+          this.cpu.translationsDropped();
+        return physical;
+      }
+      // What was derived from it goes as well, and with a large page all its parts.
+      this.tlb.dropPage(low, high);
+      this.cpu.translationsDropped();
+    }
+    return this.translateByWalk(low, high, kind, who, write);
+  }
+
+  private translateByWalk(low: number, high: number, kind: AccessKind, who: Accessor, write: boolean): number {
+    const { walk } = this;
+    const rule = walk.descend(low, high) ?? this.refusal(walk.rights, kind, who);
+    if (rule !== undefined) {
+      // A page fault drops what is cached for its address, so that it does not recur once memory allows the access.
+      if (this.keep && this.tlb.dropPage(low, high)) this.cpu.translationsDropped();
+      this.fault = this.pageFault(walk, rule, low, high, kind, who);
+      return -1;
+    }
+    walk.mark(write);
+    const { base, rights } = walk;
+    const inPage = low & (pageBytes(rights) - 1) & 0xfffff000;
+    const physical = base + inPage;
+    this.page = physical / 4096;
+    this.rights = rights;
+    if (this.keep) this.fill(low, high, kind === access.execute, physical);
+    return physical + (low & 0xfff);
+  }
+
+  private fill(low: number, high: number, instruction: boolean, physical: number): void {
+    const { tlb } = this;
+    tlb.fill(instruction, low, high, this.walk.base, this.walk.rights);
+    if (tlb.evicted) {
+      if (tlb.evictedSize === 0) this.cpu.translationsDropped(join(tlb.evictedLow, tlb.evictedHigh));
+      else this.cpu.translationsDropped();
+    }
+    this.cpu.surroundings.emit('tlb-fill', () => ({
+      linear: join(low & 0xfffff000, high),
+      physical: BigInt(physical),
+    }));
+  }
+
+  /**
+   * May a derived table answer accesses of this kind, by the same accessor, to the page just translated, until
+   * `translationsDropped` or `modeChanged`? Supervisor access to user pages under SMAP depends on EFLAGS.AC: never.
+   */
+  mayDerive(kind: AccessKind): boolean {
+    if (!(this.state.getU32(state.cr0) & CR0.PG)) return true;
+    if (!this.keep || this.who === accessor.implicit) return false;
+    const { rights, who } = this;
+    const data = kind !== access.execute;
+    if (data && who === accessor.supervisor && rights & right.user && this.state.getU32(state.cr4) & CR4.SMAP)
+      return false;
+    if ((kind === access.write || kind === access.probe) && !(rights & right.dirty)) return false;
+    return this.refusal(rights, kind, who) === undefined;
+  }
+
+  /** The rule by which rights forbid an access now; order: user, writable, execution (SMEP before XD). */
+  refusal(rights: number, kind: AccessKind, who: Accessor): PagingRule | undefined {
+    const user = (rights & right.user) !== 0;
+    if (kind === access.execute) {
+      if (who === accessor.user) {
+        if (!user) return 'walk.user';
+      } else if (user && this.state.getU32(state.cr4) & CR4.SMEP) return 'walk.smep';
+      return rights & right.noExecute && this.state.getU32(state.efer) & EFER.NXE ? 'walk.nx' : undefined;
+    }
+    const write = kind !== access.read;
+    if (who === accessor.user) {
+      if (!user) return 'walk.user';
+      return write && !(rights & right.write) ? 'walk.writable' : undefined;
+    }
+    if (user && this.state.getU32(state.cr4) & CR4.SMAP)
+      if (who === accessor.implicit || !(this.state.getU32(state.flags) & AC)) return 'walk.smap';
+    return write && !(rights & right.write) && this.state.getU32(state.cr0) & CR0.WP ? 'walk.writable' : undefined;
+  }
+
+  private pageFault(
+    walk: PageWalk,
+    rule: PagingRule,
+    low: number,
+    high: number,
+    kind: AccessKind,
+    who: Accessor,
+  ): Fault {
+    const efer = this.state.getU32(state.efer);
+    const cr4 = this.state.getU32(state.cr4);
+    const fetchTold = (efer & EFER.NXE && cr4 & CR4.PAE) || cr4 & CR4.SMEP;
+    const code =
+      (rule === 'walk.present' ? 0 : 1) |
+      (kind === access.write || kind === access.probe ? 2 : 0) |
+      (who === accessor.user ? 4 : 0) |
+      (rule === 'walk.reserved' ? 8 : 0) |
+      (kind === access.execute && fetchTold ? 16 : 0);
+    const address = join(low, high);
+    return new Fault(PF, verdict(walk, rule, address), code, address);
+  }
+
+  private compare(low: number, high: number, page: number, rights: number): void {
+    const { look } = this;
+    const missing = look.descend(low, high) !== undefined;
+    const now = look.base + (low & (pageBytes(look.rights) - 1) & 0xfffff000);
+    // A dirty bit that software cleared is only noticed at the next walk: that is stale too. Page size is not.
+    const mask = right.write | right.user | right.noExecute | right.global | (rights & right.dirty);
+    if (!missing && now === page * 4096 && ((look.rights ^ rights) & mask) === 0) return;
+    this.cpu.surroundings.emit('stale', () => ({
+      linear: join(low, high),
+      cached: BigInt(page) * 4096n,
+      fresh: missing ? null : BigInt(now),
+    }));
+  }
+
+  // Invalidations. Each also drops what was derived.
+
+  /** MOV to CR3, task switch: `pcid` is that of the new value; its translations go unless `keep`, global ones stay. */
+  changeSpace(pcid: number, keep: boolean): void {
+    if (!keep) this.tlb.dropPcid(pcid);
+    this.tlb.select(pcid);
+    this.cpu.translationsDropped();
+  }
+
+  /** MOV to CR0 that clears PG, to CR4 that changes PGE or PSE or clears PCIDE, writes to MTRRs, reset: everything. */
+  dropEverything(): void {
+    this.tlb.dropAll(true);
+    this.cpu.translationsDropped();
+  }
+
+  /** MOV to CR4 that changes PAE or sets SMEP: the current PCID, global translations included. */
+  dropSpace(pcid: number): void {
+    this.tlb.dropPcid(pcid);
+    this.tlb.dropGlobals();
+    this.cpu.translationsDropped();
+  }
+
+  /** INVLPG: the page of a linear address, whatever its size, under the current PCID; global translations too. */
+  dropPage(linear: bigint): void {
+    this.tlb.dropPage(Number(linear & 0xffffffffn), Number((linear >> 32n) & 0xffffffffn));
+    this.cpu.translationsDropped();
+  }
+
+  /** INVPCID by type (0 address, 1 one PCID, 2 everything, 3 all PCIDs without global translations). */
+  dropByPcid(type: 0 | 1 | 2 | 3, pcid: number, linear: bigint): void {
+    if (type === 0) this.tlb.dropPageOf(Number(linear & 0xffffffffn), Number((linear >> 32n) & 0xffffffffn), pcid);
+    else if (type === 1) this.tlb.dropPcid(pcid);
+    else this.tlb.dropAll(type === 2);
+    this.cpu.translationsDropped();
+  }
+
+  /** RESET or INIT of the TLBs. */
+  reset(): void {
+    this.tlb.reset();
+    this.cpu.translationsDropped();
+  }
+}
+
+const join = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+
+const nonCanonical = (low: number, high: number, stack: boolean): Fault =>
+  new Fault(stack ? SS : GP, { rule: 'linear.canonical', linear: join(low, high) }, 0);
+
+/** Which bit the rule looks at, in the entry or the control register. */
+const decidingBit: Partial<Record<PagingRule, { readonly bit: number; readonly register?: string }>> = {
+  'walk.present': { bit: 0 },
+  'walk.writable': { bit: 1 },
+  'walk.user': { bit: 2 },
+  'walk.nx': { bit: 63 },
+  'walk.smep': { bit: 20, register: 'CR4' },
+  'walk.smap': { bit: 21, register: 'CR4' },
+};
+
+/** The verdict of a walk as a reason: the entry that decided. */
+const verdict = (walk: PageWalk, rule: PagingRule, linear: bigint): Reason => {
+  const at = rule === 'walk.present' || rule === 'walk.reserved' ? walk.depth - 1 : walk.refusing(rule);
+  return {
+    rule,
+    level: levels[walk.level[at] as number] as 'PTE',
+    entry: walk.entry(at),
+    entryAddress: BigInt(walk.address[at] as number),
+    linear,
+    ...decidingBit[rule],
+  };
+};
+
+/** One level of a walk for the debugger. */
+export interface WalkStep {
+  readonly level: (typeof levels)[number];
+  readonly entry: bigint;
+  /** Physical address of the entry; for a PDPTE register in PAE paging, where it was loaded from. */
+  readonly entryAddress: bigint;
+  readonly register: boolean;
+  readonly present: boolean;
+  readonly writable: boolean;
+  readonly user: boolean;
+  readonly accessed: boolean;
+  readonly noExecute: boolean;
+  /** The entry that maps the page: size in bytes, and the rest of what it says. */
+  readonly leaf?: {
+    readonly size: number;
+    readonly physical: bigint;
+    readonly dirty: boolean;
+    readonly global: boolean;
+  };
+  /** Set on the last entry read when the walk ends there. */
+  readonly refused?: 'walk.present' | 'walk.reserved';
+}
+
+/** Walks for a person: no accessed or dirty bits, no TLB, no device side effects. Empty while paging is off. */
+export const explainWalk = (cpu: Cpu, linear: bigint): WalkStep[] => {
+  if (pagingMode(cpu.state) === 'none') return [];
+  const walk = new PageWalk(cpu.state, cpu.physical, cpu.model, true);
+  const low = Number(linear & 0xffffffffn);
+  const refused = walk.descend(low, Number((linear >> 32n) & 0xffffffffn));
+  return Array.from({ length: walk.depth }, (_, i): WalkStep => {
+    const word = walk.low[i] as number;
+    const register = walk.isRegister(i);
+    const last = i === walk.depth - 1;
+    const size = pageBytes(walk.rights);
+    return {
+      level: levels[walk.level[i] as number] as 'PTE',
+      entry: walk.entry(i),
+      entryAddress: BigInt(walk.address[i] as number),
+      register,
+      present: (word & 1) !== 0,
+      writable: register || (word & 2) !== 0,
+      user: register || (word & 4) !== 0,
+      accessed: !register && (word & 0x20) !== 0,
+      noExecute: (walk.high[i] as number) < 0,
+      ...(last && refused === undefined
+        ? {
+            leaf: {
+              size,
+              physical: BigInt(walk.base + (low & (size - 1) & 0xfffff000)),
+              dirty: (word & 0x40) !== 0,
+              global: (walk.rights & right.global) !== 0,
+            },
+          }
+        : {}),
+      ...(last && refused !== undefined ? { refused } : {}),
+    };
+  });
+};
+
+/** Physical address of a linear one for a debugger, or undefined where nothing is mapped; rights are not judged. */
+export const peekTranslation = (cpu: Cpu, linear: bigint): number | undefined => {
+  if (pagingMode(cpu.state) === 'none') return Number(linear & 0xffffffffn);
+  const walk = new PageWalk(cpu.state, cpu.physical, cpu.model, true);
+  const low = Number(linear & 0xffffffffn);
+  const high = Number((linear >> 32n) & 0xffffffffn);
+  if (walk.descend(low, high) !== undefined) return undefined;
+  return walk.base + (low & (pageBytes(walk.rights) - 1));
+};
