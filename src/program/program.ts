@@ -22,9 +22,41 @@ export interface Segment {
 /** Which part of the boot contract (docs/boot-contract.md) applies. */
 export type Start =
   | { readonly kind: 'direct'; readonly bits: 16 | 32 | 64; readonly entry: LinearAddress }
-  | { readonly kind: 'multiboot'; readonly entry: LinearAddress; readonly information: PhysicalAddress }
+  | MultibootStart
   | { readonly kind: 'boot-sector'; readonly image: Uint8Array }
   | { readonly kind: 'reset'; readonly rom: Uint8Array };
+
+export interface MultibootStart {
+  readonly kind: 'multiboot';
+  readonly entry: LinearAddress;
+  /** Where the information structure will be; EBX at the start. */
+  readonly information: PhysicalAddress;
+  /** The header's flags. */
+  readonly flags: number;
+  /** The program's name, then what the user gave. */
+  readonly commandLine: string;
+  readonly modules: readonly MultibootModule[];
+  /** The ELF section table that the kernel is shown, with the file that it describes; null for other images. */
+  readonly sections: MultibootSections | null;
+}
+
+export interface MultibootModule {
+  /** The file's name, then its arguments. */
+  readonly commandLine: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface MultibootSections {
+  readonly file: Uint8Array;
+  readonly bits: 32 | 64;
+  /** Offset of the section header table in the file. */
+  readonly table: number;
+  /** Size of one entry in bytes. */
+  readonly entrySize: number;
+  readonly count: number;
+  /** Index of the section that holds the sections' names. */
+  readonly names: number;
+}
 
 export interface ProgramSymbol {
   /** Local labels carry their full name: `start.count`. */

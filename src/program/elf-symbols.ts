@@ -1,0 +1,67 @@
+/** The symbols of an ELF file (System V gABI, "Symbol Table"): functions, objects, labels and constants. */
+
+import { linear } from '../x86/address';
+import type { ElfFile, ElfSection } from './elf';
+import { read8, read16, read32, read64 } from './little-endian';
+import type { ProgramSymbol } from './program';
+
+const SYMBOL_TABLE = 2;
+const STRING_TABLE = 3;
+const SECTION_EXECUTABLE = 4n;
+const UNDEFINED = 0;
+const ABSOLUTE = 0xfff1;
+const FIRST_RESERVED_INDEX = 0xff00;
+
+/** st_info's type, where it is one of those that name an address. */
+const NOTYPE = 0;
+const OBJECT = 1;
+const FUNCTION = 2;
+
+const symbolLayouts = {
+  32: { size: 16, value: 4, length: 8, info: 12, section: 14 },
+  64: { size: 24, value: 8, length: 16, info: 4, section: 6 },
+} as const;
+
+export function elfSymbols(file: ElfFile): ProgramSymbol[] {
+  const symbols: ProgramSymbol[] = [];
+  for (const section of file.sections) {
+    const names = file.sections[section.link];
+    if (section.type === SYMBOL_TABLE && names?.type === STRING_TABLE) readTable(file, section, names, symbols);
+  }
+  return symbols;
+}
+
+function readTable(file: ElfFile, table: ElfSection, names: ElfSection, symbols: ProgramSymbol[]): void {
+  const { bytes, bits } = file;
+  const at = symbolLayouts[bits];
+  const word = (offset: number): bigint => (bits === 32 ? BigInt(read32(bytes, offset)) : read64(bytes, offset));
+  const strings = bytes.subarray(names.offset, names.offset + names.size);
+  for (let base = table.offset; base + at.size <= table.offset + table.size; base += at.size) {
+    const type = read8(bytes, base + at.info) & 0xf;
+    const sectionIndex = read16(bytes, base + at.section);
+    const kind = kindOfSymbol(type, sectionIndex, file.sections);
+    const name = stringAt(strings, read32(bytes, base));
+    if (kind === null || name === '') continue;
+    const size = word(base + at.length);
+    symbols.push({
+      name,
+      address: linear(word(base + at.value)),
+      size: size <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(size) : 0,
+      kind,
+    });
+  }
+}
+
+function kindOfSymbol(type: number, section: number, sections: readonly ElfSection[]): ProgramSymbol['kind'] | null {
+  if (type !== NOTYPE && type !== OBJECT && type !== FUNCTION) return null;
+  if (section === ABSOLUTE) return 'constant';
+  if (section === UNDEFINED || section >= FIRST_RESERVED_INDEX) return null;
+  if (type !== NOTYPE) return type === FUNCTION ? 'code' : 'data';
+  return ((sections[section]?.flags ?? 0n) & SECTION_EXECUTABLE) !== 0n ? 'code' : 'data';
+}
+
+function stringAt(strings: Uint8Array, offset: number): string {
+  if (offset >= strings.length) return '';
+  const end = strings.indexOf(0, offset);
+  return new TextDecoder().decode(strings.subarray(offset, end < 0 ? strings.length : end));
+}
