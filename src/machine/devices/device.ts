@@ -28,13 +28,24 @@ export interface Device<State extends object = object> {
   /** I/O ports by register. */
   readonly ports?: readonly Register[];
   /** A memory window: physical base, size in bytes, registers by offset. */
-  readonly window?: { readonly base: number; readonly size: number; readonly registers: readonly Register[] };
+  readonly window?: MemoryWindow;
   /** Back to the state after power-on or reset. */
   reset(): void;
   /** Virtual time of the next change that happens by itself; `Infinity` when there is none. */
   nextEvent(): number;
   /** Let everything happen that was due at or before `now`. */
   advance(now: number): void;
+}
+
+export interface MemoryWindow {
+  /** Physical address of the first byte; negative while the window is switched off. */
+  readonly base: number;
+  readonly size: number;
+  readonly registers: readonly Register[];
+  /** The window is plain memory: its bytes, to be asked for at every access because a restore replaces them. */
+  bytes?(): Uint8Array;
+  /** The guest touched an offset at which there is no register. */
+  readonly stray?: () => void;
 }
 
 /** What the board gives a device. */
