@@ -17,21 +17,23 @@ const NOTYPE = 0;
 const OBJECT = 1;
 const FUNCTION = 2;
 
+/** Longer names are cut: only a damaged file has them. */
+const LONGEST_NAME = 4096;
+
 const symbolLayouts = {
   32: { size: 16, value: 4, length: 8, info: 12, section: 14 },
   64: { size: 24, value: 8, length: 16, info: 4, section: 6 },
 } as const;
 
 export function elfSymbols(file: ElfFile): ProgramSymbol[] {
-  const symbols: ProgramSymbol[] = [];
-  for (const section of file.sections) {
-    const names = file.sections[section.link];
-    if (section.type === SYMBOL_TABLE && names?.type === STRING_TABLE) readTable(file, section, names, symbols);
-  }
-  return symbols;
+  // A file has at most one symbol table; more of them, over the same bytes, are a way to make a loader hang.
+  const table = file.sections.find(({ type }) => type === SYMBOL_TABLE);
+  const names = table === undefined ? undefined : file.sections[table.link];
+  return table !== undefined && names?.type === STRING_TABLE ? readTable(file, table, names) : [];
 }
 
-function readTable(file: ElfFile, table: ElfSection, names: ElfSection, symbols: ProgramSymbol[]): void {
+function readTable(file: ElfFile, table: ElfSection, names: ElfSection): ProgramSymbol[] {
+  const symbols: ProgramSymbol[] = [];
   const { bytes, bits } = file;
   const at = symbolLayouts[bits];
   const word = (offset: number): bigint => (bits === 32 ? BigInt(read32(bytes, offset)) : read64(bytes, offset));
@@ -50,6 +52,7 @@ function readTable(file: ElfFile, table: ElfSection, names: ElfSection, symbols:
       kind,
     });
   }
+  return symbols;
 }
 
 function kindOfSymbol(type: number, section: number, sections: readonly ElfSection[]): ProgramSymbol['kind'] | null {
@@ -62,6 +65,7 @@ function kindOfSymbol(type: number, section: number, sections: readonly ElfSecti
 
 function stringAt(strings: Uint8Array, offset: number): string {
   if (offset >= strings.length) return '';
-  const end = strings.indexOf(0, offset);
-  return new TextDecoder().decode(strings.subarray(offset, end < 0 ? strings.length : end));
+  const name = strings.subarray(offset, offset + LONGEST_NAME);
+  const end = name.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? name : name.subarray(0, end));
 }

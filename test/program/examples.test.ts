@@ -1,0 +1,106 @@
+/** The examples under QEMU, started by the boot contract: what they print and how they end is what they say. */
+
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { MemoryFiles } from '../../src/program/files-memory';
+import { load } from '../../src/program/load';
+import { type Prepared, prepare } from '../../src/program/prepare';
+import type { Program } from '../../src/program/program';
+import { linear, physical } from '../../src/x86/address';
+import { has, nasm, qemu, startInQemu, withFolder } from './qemu';
+
+const examples = join(import.meta.dirname, '../../examples');
+const memoryBytes = 64 * 0x10_0000;
+
+/** NASM as the assembler: the examples name their mode and origin in one line each. */
+function assemble(source: string, { file }: { file: string }): Program {
+  const at = BigInt(/^org (\S+)/m.exec(source)?.[1] ?? 0);
+  const bits = Number(/^bits (\d+)/m.exec(source)?.[1]) as 16 | 32 | 64;
+  const bytes = nasm(source);
+  return {
+    name: file,
+    segments: [{ physical: physical(at), bytes, size: bytes.length }],
+    start: { kind: 'direct', bits, entry: linear(at) },
+    symbols: [],
+    lines: [],
+  };
+}
+
+async function prepared(name: string): Promise<Prepared> {
+  const files = new MemoryFiles({ [name]: new Uint8Array(readFileSync(join(examples, name))) });
+  return prepare(await load(files, name, { assemble, memoryBytes }), { memoryBytes });
+}
+
+describe.skipIf(!has('nasm', 'qemu-system-x86_64'))('with nasm and QEMU at hand', () => {
+  test.each([
+    ['hello.asm', 'Hello from the serial port.\n', 'Hello from the debug console.\n'],
+    ['rings.asm', '', 'Ring 3 calls the kernel by INT 0x80.\nAnd again by SYSCALL.\n'],
+    ['paging.asm', '', `${'#PF: mapped one more page.\n'.repeat(3)}Three pages, three faults, all data there.\n`],
+    ['timer.asm', '', '.......... ten ticks.\n'],
+  ])('%s', async (name, serial, console) => {
+    expect(startInQemu(await prepared(name))).toEqual({ status: 1, serial, console });
+  });
+
+  test('boot-sector.asm', async () => {
+    const { bios, state } = await prepared('boot-sector.asm');
+    expect(state.kind).toBe('boot-sector');
+    expect(qemu(bios?.disk?.image ?? new Uint8Array(), 'disk')).toMatchObject({
+      status: 1,
+      console: 'Hello from the boot sector. 639 KiB of low memory.\r\nAnd this came from the second sector.\r\n',
+    });
+  });
+
+  test('a 32-bit program starts in flat protected mode with a stack', async () => {
+    const source = `
+bits 32
+org 0x100000
+        push dword 0x1234
+        pop eax
+        cmp eax, 0x1234
+        jne wrong
+        mov eax, [0x90008]      ; the descriptor that CS was loaded from
+        cmp eax, 0xffff
+        jne wrong
+        smsw ax
+        and ax, 1
+        jz wrong
+        mov al, 4
+        out 0xf4, al
+wrong:  mov al, 1
+        out 0xf4, al`;
+    const files = new MemoryFiles({ 'p.asm': source });
+    const outcome = startInQemu(prepare(await load(files, 'p.asm', { assemble }), { memoryBytes }));
+    expect(outcome.status).toBe(9);
+  });
+});
+
+describe.skipIf(!has('make', 'gcc', 'qemu-system-x86_64'))('with gcc and QEMU at hand', () => {
+  const kernel = withFolder((folder) => {
+    const output = join(folder, 'kernel.elf');
+    if (has('make', 'gcc')) execFileSync('make', ['-s', '-C', join(examples, 'multiboot-c'), `OUT=${output}`]);
+    return has('make', 'gcc') ? new Uint8Array(readFileSync(output)) : new Uint8Array();
+  });
+  const files = new MemoryFiles({ 'kernel.elf': kernel, 'data.txt': 'abc' });
+  const lines = (commandLine: string, module: string, memory: string): string =>
+    `Hello from C.\ncommand line: ${commandLine}\nmodule: ${module}, 0x3 bytes\nmemory: 0x0 + 0x9fc00\nmemory: ${memory}\n`;
+
+  test('multiboot-c prints what our boot information says', async () => {
+    const program = await load(files, 'kernel.elf', { commandLine: 'a=b', modules: ['data.txt x'], memoryBytes });
+    expect(program.symbols).toContainEqual(expect.objectContaining({ name: 'kernel', kind: 'code' }));
+    expect(startInQemu(prepare(program, { memoryBytes }))).toMatchObject({
+      status: 1,
+      serial: lines('kernel.elf a=b', 'data.txt x', '0x100000 + 0x3f00000'),
+    });
+  });
+
+  test('multiboot-c prints the same with QEMU’s own loader, but for paths and firmware tables', () => {
+    expect(qemu(kernel, 'kernel', ['-append', 'a=b'])).toMatchObject({
+      status: 1,
+      serial: expect.stringMatching(
+        /^Hello from C\.\ncommand line: \S+ a=b\nmemory: 0x0 \+ 0x9fc00\nmemory: 0x100000 \+ 0x3e\w+\n$/,
+      ),
+    });
+  });
+});
