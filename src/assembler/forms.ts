@@ -123,3 +123,6 @@ function parseRow(mnemonic: string, row: string, order: number): Form {
 }
 
 export const modeBit = (bits: Bits): number => (bits === 16 ? 1 : bits === 32 ? 2 : 4);
+
+/** Forms that are ordinary in the mode, 0, come before others. */
+export const rarity = ({ rare }: Form, bits: Bits): number => (rare === 1 && bits !== 64 ? 0 : rare);

@@ -6,7 +6,7 @@
 import { arrangements, completed } from './arrangements';
 import { AssemblyProblem } from './diagnostics';
 import { type Assignment, type Encoded, encode } from './encoder';
-import { type Form, formsOf, modeBit } from './forms';
+import { type Bits, type Form, formsOf, modeBit, rarity } from './forms';
 import type { Instruction, Operand } from './instruction';
 import { type OperandKind, operandKind } from './operand-kinds';
 import { rejection } from './rejection';
@@ -51,12 +51,12 @@ export function choose(written: Instruction): Choice {
   }
   if (candidates.length === 0) throw problem ?? rejection(instruction);
   const settled = settleMemorySize(candidates, instruction);
-  return settled.reduce((best, candidate) => (isBetter(candidate, best) ? candidate : best));
+  return settled.reduce((best, candidate) => (isBetter(candidate, best, instruction.bits) ? candidate : best));
 }
 
-function isBetter(candidate: Candidate, best: Candidate): boolean {
+function isBetter(candidate: Candidate, best: Candidate, bits: Bits): boolean {
   const order =
-    candidate.form.rare - best.form.rare ||
+    rarity(candidate.form, bits) - rarity(best.form, bits) ||
     encodingRank[candidate.form.encoding] - encodingRank[best.form.encoding] ||
     candidate.encoded.weight - best.encoded.weight ||
     candidate.arrangement - best.arrangement;
@@ -317,7 +317,9 @@ const assumedSizes: Readonly<Record<string, number>> = {
 
 function settleMemorySize(candidates: readonly Candidate[], instruction: Instruction): readonly Candidate[] {
   const sizes = new Set(
-    candidates.filter(({ form }) => form.rare === 0).flatMap(({ openMemorySize }) => openMemorySize ?? []),
+    candidates
+      .filter(({ form }) => rarity(form, instruction.bits) === 0)
+      .flatMap(({ openMemorySize }) => openMemorySize ?? []),
   );
   const standard = [...sizes].filter((size) => namedSizes.includes(size));
   if (standard.length < 2) return candidates;

@@ -1,7 +1,7 @@
 /** Why no form of an instruction takes the operands, and what it would take. */
 
 import { AssemblyProblem } from './diagnostics';
-import { type Form, formsOf, modeBit } from './forms';
+import { type Form, formsOf, modeBit, rarity } from './forms';
 import type { Instruction, Operand } from './instruction';
 import { operandKind } from './operand-kinds';
 
@@ -39,7 +39,7 @@ export function rejection(instruction: Instruction): AssemblyProblem {
     const right = `${counts.join(' or ')} operand${counts.at(-1) === 1 ? '' : 's'}`;
     return new AssemblyProblem(instruction, `\`${name}\` takes ${right}, not ${operands.length}`);
   }
-  const shapes = [...new Set(here.filter((form) => form.rare === 0).map(describeForm))];
+  const shapes = [...new Set(here.filter((form) => rarity(form, bits) === 0).map(describeForm))];
   const right = shapes.length > 6 ? `${shapes.slice(0, 6).join('; ')}; …` : shapes.join('; ');
   const given = operands.length === 0 ? 'no operands' : operands.map(describeOperand).join(', ');
   return new AssemblyProblem(operands[0] ?? instruction, `\`${name}\` does not take ${given}: it takes ${right}`);
