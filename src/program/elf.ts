@@ -4,6 +4,7 @@
  */
 
 import { hex, linear, physical } from '../x86/address';
+import { dwarfLines } from './dwarf-lines';
 import { elfSymbols } from './elf-symbols';
 import { read16, read32, read64 } from './little-endian';
 import { BadInput, type Program, type Segment } from './program';
@@ -25,6 +26,8 @@ interface ElfSegment extends Segment {
 }
 
 export interface ElfSection {
+  /** Offset of the name in the section of names. */
+  readonly name: number;
   readonly type: number;
   readonly flags: bigint;
   readonly address: bigint;
@@ -122,7 +125,7 @@ export function elfProgram(file: ElfFile, options: { bits?: 16 | 32 | 64; entry?
       entry: linear(options.entry ?? physicalEntry(file)),
     },
     symbols: elfSymbols(file),
-    lines: [],
+    lines: dwarfLines(file),
   };
 }
 
@@ -247,6 +250,7 @@ function readSections(
     const inFile = type !== 0 && type !== SECTION_NOBITS;
     if (inFile) requireBytes(name, bytes, `section ${index}`, offset, size);
     sections.push({
+      name: read32(bytes, base),
       type,
       flags: word(at.flags),
       address: word(at.addr),

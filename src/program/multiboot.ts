@@ -4,6 +4,7 @@
  */
 
 import { hex, linear, physical } from '../x86/address';
+import { dwarfLines } from './dwarf-lines';
 import { type ElfFile, physicalEntry } from './elf';
 import { elfSymbols } from './elf-symbols';
 import { read32 } from './little-endian';
@@ -59,7 +60,13 @@ export function multibootProgram(
     modules: options.modules ?? [],
     sections: elf === null || elf.sections.length === 0 ? null : sectionsOf(elf),
   };
-  return { name, segments, start, symbols: elf === null ? [] : elfSymbols(elf), lines: [] };
+  return {
+    name,
+    segments,
+    start,
+    symbols: elf === null ? [] : elfSymbols(elf),
+    lines: elf === null ? [] : dwarfLines(elf),
+  };
 }
 
 /**
