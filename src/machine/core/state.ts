@@ -32,6 +32,8 @@ const ARITHMETIC = 0x8d5;
 
 export class CpuState {
   readonly base: number;
+  /** A segment register was written: the decoding mode may have changed. */
+  segmentsChanged = false;
 
   constructor(
     readonly memory: CoreMemory,
@@ -154,6 +156,26 @@ export class CpuState {
     this.setU64(state.segmentBase + index * 8, segment.base);
     this.setU32(state.segmentLimit + index * 4, segment.limit);
     this.setU32(state.segmentAccess + index * 4, segment.access);
+    this.segmentsChanged = true;
+    if (index <= GS) this.deriveLimits(index, segment);
+  }
+  /** Lowest and highest offset that may be read and written through a segment outside 64-bit mode. */
+  private deriveLimits(index: number, { limit, access }: Segment): void {
+    const code = (access & 8) !== 0;
+    const expandDown = !code && (access & 4) !== 0;
+    const usable = !(access & UNUSABLE);
+    const protectedMode = (this.getU32(state.cr0) & 1) !== 0 && !(this.getU32(state.flags) & (1 << 17));
+    const readable = usable && (!protectedMode || !code || (access & 2) !== 0);
+    const writable = usable && (!protectedMode || (!code && (access & 2) !== 0));
+    const low = expandDown ? limit + 1 : 0;
+    const high = expandDown ? (access & (1 << 14) ? 0xffffffff : 0xffff) : limit;
+    const set = (lowAt: number, highAt: number, allowed: boolean) => {
+      const some = allowed && low <= high;
+      this.setU32(lowAt + index * 4, some ? low : 1);
+      this.setU32(highAt + index * 4, some ? high : 0);
+    };
+    set(state.readLow, state.readHigh, readable);
+    set(state.writeLow, state.writeHigh, writable);
   }
   selector(index: SegmentIndex): number {
     return this.getU32(state.segmentSelector + index * 4);
@@ -200,6 +222,10 @@ export class CpuState {
     i32[word + (state.result >>> 2) + 1] = !zf && sf ? -0x80000000 : 0;
     i32[word + (state.aux >>> 2)] = (((value >> 4) & 1) << 3) | (zf ? sf | ((pf ^ 1) << 1) : 0);
     i32[word + (state.aux >>> 2) + 1] = (cf << 31) | ((cf ^ of) << 30);
+  }
+  /** Clears flags other than the arithmetic ones. */
+  clearFlags(mask: number): void {
+    this.setU32(state.flags, this.getU32(state.flags) & ~mask);
   }
   flag(name: CpuFlag): boolean {
     return (this.rflags & flagBits[name]) !== 0;
