@@ -59,12 +59,18 @@ export class BareCpu {
       portWrite: () => {},
       apic: {
         taskPriority: () => this.taskPriority,
-        setTaskPriority: (value) => void (this.taskPriority = value),
+        setTaskPriority: (value) => {
+          this.taskPriority = value;
+        },
         readMsr: (register) => this.apicMsrs.get(register),
         writeMsr: (register, value) => this.apicMsrs.has(register) && !!this.apicMsrs.set(register, value),
-        baseChanged: (value) => void (this.apicBase = value),
+        baseChanged: (value) => {
+          this.apicBase = value;
+        },
         deadline: () => this.deadline,
-        setDeadline: (value) => void (this.deadline = value),
+        setDeadline: (value) => {
+          this.deadline = value;
+        },
       },
       random: () => 0x1234_5678_9abc_def0n,
     };
