@@ -76,8 +76,8 @@ export abstract class Emitter {
 
   // Memory
 
-  /** Offset of the memory operand (before segmentation), and its linear address. */
-  abstract offset(): Expr;
+  /** Offset of the memory operand (before segmentation), and its linear address; both plus a displacement. */
+  abstract offset(displacement?: Expr): Expr;
   abstract address(displacement?: Expr): Expr;
   /** Linear address of `offset` in the record's segment (default DS) or in a fixed one; checks the limit outside 64-bit mode. */
   abstract linear(offset: Expr, size: Size, write: boolean, segment?: SegmentNumber): Expr;
@@ -109,12 +109,23 @@ export abstract class Emitter {
   abstract flagsWord(): Expr;
   abstract setFlagsWord(value: Expr): void;
 
+  // Privileged state
+
+  abstract control(register: 'cr0' | 'cr4'): Expr;
+  abstract cpl(): Expr;
+  /** Selector in a segment register; the number may be a value that the record holds. */
+  abstract selector(segment: Expr): Expr;
+  abstract segmentBase(segment: SegmentNumber): Expr;
+  abstract setSegmentBase(segment: SegmentNumber, value: Expr): void;
+  /** Interrupts are held off until after the next instruction: STI. */
+  abstract shadowInterrupts(): void;
+
   // Control
 
   /** RIP of the next instruction. */
   abstract nextRip(): Expr;
-  /** Accounts for the block; everything that leaves the block goes through here first. */
-  abstract endBlock(): void;
+  /** Accounts for the block (and this instruction, unless `own` is 0); everything that leaves it comes here first. */
+  abstract endBlock(own?: 0 | 1): void;
   abstract goTaken(): void;
   abstract goNext(): void;
   abstract goTo(rip: Expr): void;
@@ -152,9 +163,10 @@ export abstract class Emitter {
     const vector = this.let(carries);
     return i64.or(i64.and(i64.shl(vector, c64(64 - size)), c64(3n << 62n)), i64.and(vector, c64(8)));
   }
-  /** CF and OF as 0 or 1, SF ZF PF from the value, AF clear. */
-  setFlagsFrom(r: Expr, cf: Expr, of: Expr, size: Size = this.size): void {
-    this.setLazy(signExtend(r, size), this.carryBits(cf, of));
+  /** CF and OF (and AF, else it is clear) as 0 or 1, SF ZF PF from the value. */
+  setFlagsFrom(r: Expr, cf: Expr, of: Expr, size: Size = this.size, af?: Expr): void {
+    const bits = this.carryBits(cf, of);
+    this.setLazy(signExtend(r, size), af ? i64.or(bits, i64.shl(af, c64(3))) : bits);
   }
   private carryBits(cf: Expr, of: Expr): Expr {
     const carry = this.let(cf);
@@ -165,6 +177,16 @@ export abstract class Emitter {
     const aux = this.let(this.aux());
     const change = this.let(i64.shl(i64.xor(cf, i64.shrU(aux, c64(63))), c64(63)));
     this.setLazy(this.result(), i64.xor(aux, i64.or(change, i64.shrU(change, c64(1)))));
+  }
+  /** Only OF (0 or 1); the others stay. */
+  setOverflow(of: Expr): void {
+    const aux = this.let(this.aux());
+    const bit = i64.shl(i64.xor(of, i64.shrU(aux, c64(63))), c64(62));
+    this.setLazy(this.result(), i64.or(i64.and(aux, c64(~(1n << 62n))), bit));
+  }
+  /** Only ZF (0 or 1); the others stay. */
+  setZero(zf: Expr): void {
+    this.setArithmeticFlags(this.let(i64.or(i64.and(this.arithmeticFlags(), c64(~0x40)), i64.shl(zf, c64(6)))));
   }
   /** CF and OF (0 or 1); the others stay: rotates. */
   setCarryOverflow(cf: Expr, of: Expr): void {

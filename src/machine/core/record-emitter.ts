@@ -211,25 +211,26 @@ export class RecordEmitter extends Emitter {
 
   // Memory
 
-  offset(): Expr {
+  offset(displacement?: Expr): Expr {
     const { space } = this.shape;
     const register = (at: number) => inState(i64.load(i32.load8u(this.rec, at), VCPUS));
-    const near = i64.add(register(record.base), i64.load32s(this.rec, record.displacement));
+    const based = i64.add(register(record.base), i64.load32s(this.rec, record.displacement));
+    const near = displacement ? i64.add(based, displacement) : based;
     if (space === 'b' || space === 'f') return this.let(near);
     const full = i64.add(near, i64.shl(register(record.index), i64.extendU(i32.load8u(this.rec, record.scale))));
     if (space !== 's') return this.let(full);
     return this.let(i64.and(full, i64.shrU(c64(-1), i64.extendU(i32.load8u(this.rec, record.op2)))));
   }
   private memoryOperand(size: Size, write: boolean): Expr {
-    this.operandAddress ??= this.linearOperand(size, write, c64(0));
+    this.operandAddress ??= this.linearOperand(size, write);
     return this.operandAddress;
   }
-  private linearOperand(size: Size, write: boolean, displacement: Expr): Expr {
-    const offset = this.let(i64.add(this.offset(), displacement));
+  private linearOperand(size: Size, write: boolean, displacement?: Expr): Expr {
+    const offset = this.offset(displacement);
     if (this.shape.space === 's') return this.linear(offset, size, write);
     return this.shape.space === 'f' || this.shape.space === 'y' ? this.let(truncate(offset, 32)) : offset;
   }
-  address(displacement: Expr = c64(0)): Expr {
+  address(displacement?: Expr): Expr {
     return this.linearOperand(this.size, this.shape.definition.first !== 'read', displacement);
   }
   linear(offset: Expr, size: Size, write: boolean, segment?: SegmentNumber): Expr {
@@ -356,6 +357,30 @@ export class RecordEmitter extends Emitter {
     this.setField(state.flags, i64.store32, value);
   }
 
+  // Privileged state
+
+  control(register: 'cr0' | 'cr4'): Expr {
+    return this.let(this.field(state[register], i64.load));
+  }
+  cpl(): Expr {
+    return this.let(this.field(state.cpl, i64.load32u));
+  }
+  selector(segment: Expr): Expr {
+    const at = i32.wrap(i64.shl(segment, c64(2)));
+    return this.let(inState(i64.load32u(at, VCPUS + state.segmentSelector)));
+  }
+  segmentBase(segment: SegmentNumber): Expr {
+    return this.let(this.field(state.segmentBase + segment * 8, i64.load));
+  }
+  setSegmentBase(segment: SegmentNumber, value: Expr): void {
+    this.commit();
+    this.setField(state.segmentBase + segment * 8, i64.store, value);
+  }
+  shadowInterrupts(): void {
+    this.commit();
+    this.setField(state.interruptibility, i32.store, i32.or(this.field(state.interruptibility, i32.load), c32(1)));
+  }
+
   // Control
 
   private ip(value: Expr): Expr {
@@ -368,9 +393,10 @@ export class RecordEmitter extends Emitter {
     const target = i64.add(this.field(state.ipBase, i64.load), i64.load32s(this.rec, record.displacement));
     return this.size === 16 ? this.let(truncate(target, 16)) : this.ip(target);
   }
-  endBlock(): void {
+  endBlock(own: 0 | 1 = 1): void {
     this.beforeCommit('the end of the block');
-    const count = i32.add(i32.load8u(this.rec, record.before), c32(1));
+    const before = i32.load8u(this.rec, record.before);
+    const count = own ? i32.add(before, c32(1)) : before;
     const left = this.let(i32.sub(this.field(state.budget, i32.load), count));
     const empty = i32.ltS(left, c32(0));
     if (this.at.kind === 'hot') this.do(brIf(this.at.labels.budget, empty));

@@ -35,6 +35,29 @@ const mov: Definition = {
   emit: (e) => e.write(0, e.read(1)),
 };
 
+/** From and to an offset of 64 bits that the instruction holds: it is the record's immediate. */
+const absolute: readonly Definition[] = [
+  {
+    name: 'mov.load',
+    forms: ['r,i'],
+    sizes: all,
+    first: 'write',
+    emit: (e) => e.write(0, e.load(e.linear(e.immediate(), e.size, false), e.size)),
+  },
+  {
+    name: 'mov.store',
+    forms: ['i,r'],
+    sizes: all,
+    first: 'none',
+    emit: (e) => {
+      const value = e.read(1);
+      const address = e.linear(e.immediate(), e.size, true);
+      e.probe(address, e.size);
+      e.store(address, e.size, value);
+    },
+  },
+];
+
 const extensions: readonly Definition[] = ([8, 16, 32] as const)
   .flatMap((from) =>
     (['movzx', 'movsx'] as const).map(
@@ -61,7 +84,7 @@ const push: Definition = {
   emit: (e) => e.push(e.read(0)),
 };
 
-/** POP to memory computes the address with the stack pointer already moved ("POP—Pop a Value From the Stack"). */
+/** POP to memory: stack.ts. */
 const pop: Definition = {
   name: 'pop',
   forms: ['r'],
@@ -163,6 +186,7 @@ const leave: Definition = {
 
 export const dataTransfer: readonly Definition[] = [
   mov,
+  ...absolute,
   ...extensions,
   push,
   pop,

@@ -1,0 +1,137 @@
+/**
+ * Stack instructions of Intel SDM vol. 1, "Procedure Calls, Interrupts, and Exceptions", apart from the common forms of
+ * PUSH and POP: to memory, of segment registers, of all registers, and frames with nesting levels.
+ */
+
+import type { Definition } from '../definition';
+import { c64, RBP, RSP, type Size } from '../emitter';
+import { type Expr, i64 } from '../wasm';
+
+const words: readonly Size[] = [16, 32, 64];
+
+const popTo = (name: string, based: boolean): Definition => ({
+  name,
+  forms: ['m'],
+  sizes: words,
+  first: 'write',
+  stack: true,
+  emit: (e) => {
+    const value = e.top();
+    const address = based ? e.address(c64(e.size / 8)) : e.address();
+    e.probe(address, e.size);
+    e.store(address, e.size, value);
+    e.dropTop();
+  },
+});
+
+/** Beyond the selector the slot keeps what it held, when the operand has 32 bits: so do Intel's processors. */
+const pushSegment: Definition = {
+  name: 'push.sreg',
+  forms: ['i'],
+  sizes: words,
+  first: 'none',
+  stack: true,
+  emit: (e) => {
+    const written = e.size === 32 ? 16 : e.size;
+    const selector = e.selector(e.immediate());
+    const address = e.stackAddress(c64(e.size / 8), written, true);
+    e.probe(address, written);
+    e.store(address, written, selector);
+    e.moveStack(c64(-e.size / 8));
+  },
+};
+
+const eight = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+const pushAll: Definition = {
+  name: 'pusha',
+  forms: [''],
+  sizes: [16, 32],
+  first: 'none',
+  stack: true,
+  emit: (e) => {
+    if (e.long) return e.fault(6, 'opcode.undefined');
+    const slots = eight.map((register) => {
+      const address = e.stackAddress(c64((register + 1) * (e.size / 8)), e.size, true);
+      e.probe(address, e.size);
+      return { address, value: e.gpr(register) };
+    });
+    for (const { address, value } of slots) e.store(address, e.size, value);
+    e.moveStack(c64(-e.size));
+  },
+};
+const popAll: Definition = {
+  ...pushAll,
+  name: 'popa',
+  emit: (e) => {
+    if (e.long) return e.fault(6, 'opcode.undefined');
+    const values = eight.map((register) =>
+      e.load(e.stackAddress(c64((register - 7) * (e.size / 8)), e.size, false), e.size),
+    );
+    for (const [register, value] of values.entries()) if (register !== RSP) e.setGpr(register, value);
+    e.moveStack(c64(e.size));
+  },
+};
+
+/**
+ * ENTER copies `level` - 1 frame pointers from the calling procedure's frame. First every access is tried, then made:
+ * the second time none can fail, so that the loads after the first store are no danger. The processor also tries a
+ * write at the final stack pointer.
+ */
+const enter: Definition = {
+  name: 'enter',
+  forms: ['i,i'],
+  sizes: words,
+  first: 'none',
+  stack: true,
+  multiCommit: true,
+  emit: (e) => {
+    const bytes = e.size / 8;
+    const level = e.let(i64.and(e.secondImmediate(), c64(31)));
+    const room = i64.and(e.immediate(), c64(0xffff));
+    const pointer = e.let(e.stackPointer());
+    const base = e.gpr(RBP, 64);
+    /** The n-th value pushed, from 1. */
+    const pushed = (n: Expr): Expr => e.stackAddress(i64.mul(n, c64(bytes)), e.size, true);
+    /** The n-th frame pointer of the calling frame, from 1. */
+    const copied = (n: Expr): Expr =>
+      e.stackAddress(i64.sub(pointer, i64.sub(base, i64.mul(n, c64(bytes)))), e.size, false);
+    const n = e.variable(c64(1));
+    const forEachCopied = (body: () => void): void =>
+      e.if(i64.gtU(level, c64(1)), () => {
+        n.set(c64(1));
+        e.repeat(() => {
+          body();
+          n.set(i64.add(n.get, c64(1)));
+          return i64.ltU(n.get, level);
+        });
+      });
+    const nested = i64.ne(level, c64(0));
+    const next = (): Expr => i64.add(n.get, c64(1));
+
+    e.probe(pushed(c64(1)), e.size);
+    forEachCopied(() => {
+      e.load(copied(n.get), e.size);
+      e.probe(pushed(next()), e.size);
+    });
+    e.if(nested, () => e.probe(pushed(i64.add(level, c64(1))), e.size));
+    // Level n pushes n + 1 values.
+    const below = e.let(i64.add(i64.mul(i64.add(level, c64(1)), c64(bytes)), room));
+    e.probe(e.stackAddress(below, e.size, true), e.size);
+
+    e.store(pushed(c64(1)), e.size, base);
+    forEachCopied(() => e.store(pushed(next()), e.size, e.load(copied(n.get), e.size)));
+    const frame = e.let(i64.sub(pointer, c64(bytes)));
+    e.if(nested, () => e.store(pushed(i64.add(level, c64(1))), e.size, frame));
+    e.setGpr(RBP, frame, e.size);
+    e.moveStack(i64.sub(c64(0), below));
+  },
+};
+
+export const stack: readonly Definition[] = [
+  popTo('pop', false),
+  popTo('pop.based', true),
+  pushSegment,
+  pushAll,
+  popAll,
+  enter,
+];
