@@ -8,7 +8,7 @@ import type { Definition } from './definition';
 import { instructions } from './instructions';
 import { JUMP_ENTRIES, record, state, status, VCPUS } from './layout';
 import { memoryFunctions } from './memory-functions';
-import { RecordEmitter, type Surroundings } from './record-emitter';
+import { RecordEmitter, reasons, type Surroundings } from './record-emitter';
 import { hotIn, keyOf, type Shape, shapesOf } from './shapes';
 import {
   block,
@@ -39,7 +39,7 @@ const st = (offset: number, load: (address: Expr, offset?: number) => Expr): Exp
 const setSt = (offset: number, value: Expr): Expr => inState(i32.store(i32.const(0), value, VCPUS + offset));
 
 /** Handlers that are no instruction: they leave. */
-const leavers = ['slow', 'stale', 'breakpoint'] as const;
+const leavers = ['slow', 'stale', 'breakpoint', 'link'] as const;
 
 export const buildCore = (): Core => {
   const module = new Module();
@@ -79,6 +79,7 @@ export const buildCore = (): Core => {
       hot64: hot.hot64.map(keyOf),
       hot32: hot.hot32.map(keyOf),
       cold: [...cold.map(keyOf), ...leavers],
+      reasons,
     }),
   );
 

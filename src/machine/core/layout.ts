@@ -80,15 +80,12 @@ export const state = struct(0, {
   /** One slot for each model-specific register that is kept as a plain value; order: x86/msrs.ts. */
   msr: 96 * 8,
 
-  /** Counters, see docs/architecture.md: steps that retired nothing, and virtual time beyond one tick per step. */
-  steps: 8,
-  unretired: 8,
-  extraTime: 8,
-
   /** Everything below is derived or transient: not part of a snapshot. */
   transient: 0,
   /** Steps the core may still run; below 0 it leaves at the next end of a block. */
   budget: 4,
+  /** REP iterations that were not the last since TypeScript looked. */
+  unretired: 8,
   /** Not 0: leave before the next instruction. */
   leave: 4,
   /** An interrupt is waiting for IF: STI, POPF, IRET and MOV CR8 must leave. */
@@ -200,7 +197,7 @@ export const record = {
   op2: 25,
   /** The handler to use when the instruction is executed alone. */
   plain: 26,
-  /** Offset of the target in the page, or a second immediate. */
+  /** Offset of the next instruction in the page. */
   extra: 28,
 } as const;
 
@@ -209,7 +206,7 @@ export const status = {
   none: 0,
   /** The budget is used up: `record` is the next to run. */
   budget: 1,
-  /** `record` has an unresolved link or is the end of its page: go to `target`. */
+  /** The jump cache does not know `target`. */
   jump: 2,
   /** An access could not be made: the fast path only; the cold twin decides. */
   miss: 3,
@@ -223,6 +220,8 @@ export const status = {
   breakpoint: 7,
   /** `leave` was set by what happened in the instruction just executed. */
   leave: 8,
+  /** `record` stands for a branch target that was not decoded yet. */
+  link: 10,
   /** The hot function met a handler that is not its own. */
   cold: 9,
 } as const;

@@ -45,7 +45,7 @@ export const memoryFunctions = (module: Module): MemoryFunctions => {
     set32(state.record, rec),
   ];
   const refused = (result: Expr[]): Expr =>
-    when(callOut.call(), [set32(state.status, c(status.fault)), ret(...result)]);
+    when(callOut.call(), [set32(state.faultVector, c(-1)), set32(state.status, c(status.fault)), ret(...result)]);
 
   const load = (size: Size): Func => {
     const func = module.function(`load${size}`, ['i64', 'i32'], 'i64');

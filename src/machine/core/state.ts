@@ -152,36 +152,42 @@ export class CpuState {
   }
   /** Writes the register without any check; whoever changes CS, SS or a mode calls `modeChanged` afterwards. */
   setSegment(index: SegmentIndex, segment: Segment): void {
-    this.setU32(state.segmentSelector + index * 4, segment.selector);
+    this.setHidden(index, segment.selector, 0, segment.limit, segment.access);
     this.setU64(state.segmentBase + index * 8, segment.base);
-    this.setU32(state.segmentLimit + index * 4, segment.limit);
-    this.setU32(state.segmentAccess + index * 4, segment.access);
+  }
+  /** The same for a base below 4 GiB, without an object. */
+  setHidden(index: SegmentIndex, selector: number, base: number, limit: number, access: number): void {
+    this.setU32(state.segmentSelector + index * 4, selector);
+    this.setU32(state.segmentBase + index * 8, base);
+    this.setU32(state.segmentBase + index * 8 + 4, 0);
+    this.setU32(state.segmentLimit + index * 4, limit);
+    this.setU32(state.segmentAccess + index * 4, access);
     this.segmentsChanged = true;
-    if (index <= GS) this.deriveLimits(index, segment);
+    if (index <= GS) this.deriveLimits(index, limit, access);
   }
   /** Lowest and highest offset that may be read and written through a segment outside 64-bit mode. */
-  private deriveLimits(index: number, { limit, access }: Segment): void {
+  private deriveLimits(index: number, limit: number, access: number): void {
     const code = (access & 8) !== 0;
     const expandDown = !code && (access & 4) !== 0;
-    const usable = !(access & UNUSABLE);
     const protectedMode = (this.getU32(state.cr0) & 1) !== 0 && !(this.getU32(state.flags) & (1 << 17));
-    const readable = usable && (!protectedMode || !code || (access & 2) !== 0);
-    const writable = usable && (!protectedMode || (!code && (access & 2) !== 0));
     const low = expandDown ? limit + 1 : 0;
     const high = expandDown ? (access & (1 << 14) ? 0xffffffff : 0xffff) : limit;
-    const set = (lowAt: number, highAt: number, allowed: boolean) => {
-      const some = allowed && low <= high;
-      this.setU32(lowAt + index * 4, some ? low : 1);
-      this.setU32(highAt + index * 4, some ? high : 0);
-    };
-    set(state.readLow, state.readHigh, readable);
-    set(state.writeLow, state.writeHigh, writable);
+    const usable = !(access & UNUSABLE) && low <= high;
+    const readable = usable && (!protectedMode || !code || (access & 2) !== 0);
+    const writable = usable && (!protectedMode || (!code && (access & 2) !== 0));
+    this.setU32(state.readLow + index * 4, readable ? low : 1);
+    this.setU32(state.readHigh + index * 4, readable ? high : 0);
+    this.setU32(state.writeLow + index * 4, writable ? low : 1);
+    this.setU32(state.writeHigh + index * 4, writable ? high : 0);
   }
   selector(index: SegmentIndex): number {
     return this.getU32(state.segmentSelector + index * 4);
   }
   segmentBase(index: SegmentIndex): bigint {
     return this.getU64(state.segmentBase + index * 8);
+  }
+  segmentLimit(index: SegmentIndex): number {
+    return this.getU32(state.segmentLimit + index * 4);
   }
   segmentAccess(index: SegmentIndex): number {
     return this.getU32(state.segmentAccess + index * 4);

@@ -171,11 +171,41 @@ const counted = (name: string, condition: (e: Emitter, count: Expr) => Expr): De
 });
 const notZero = (count: Expr): Expr => i64.ne(count, c64(0));
 
+/** What the decoder puts where a block ends without a branch: not an instruction, counts nothing itself. */
+const ends: readonly Definition[] = [
+  {
+    name: 'end.linked',
+    forms: [''],
+    sizes: [64],
+    first: 'none',
+    flow: 'branch',
+    hot: [64],
+    emit: (e) => {
+      e.endBlock(0);
+      e.goTaken();
+    },
+  },
+  {
+    name: 'end.unlinked',
+    forms: [''],
+    sizes: words,
+    first: 'none',
+    flow: 'branch',
+    moded: true,
+    hot: [64],
+    emit: (e) => {
+      e.endBlock(0);
+      e.goTo(e.branchTarget());
+    },
+  },
+];
+
 export const controlTransfer: readonly Definition[] = [
   ...jcc,
   ...jumps,
   ...calls,
   ret,
+  ...ends,
   counted('loop', (_, count) => notZero(count)),
   counted('loope', (e, count) => i32.and(notZero(count), e.condition(4))),
   counted('loopne', (e, count) => i32.and(notZero(count), e.condition(5))),

@@ -1,0 +1,141 @@
+/**
+ * What the core calls when its fast table has no answer: translate, look for watched bytes, reach memory or a device,
+ * and fill the fast table if nothing speaks against it. An access that crosses a page is made in two parts.
+ */
+
+import type { Fault } from './fault';
+import type { FastTables } from './fast-tables';
+import { access, CODE_LINES, fast, frame, state } from './layout';
+import type { AccessSize, PhysicalMemory } from './physical';
+import type { CpuState } from './state';
+
+/** The part of the privileged architecture that turns linear addresses into physical ones. */
+export interface Translation {
+  /** Physical address, or -1 with the refusal in `fault`. Judges one byte. */
+  translate(low: number, high: number, kind: 0 | 1 | 2 | 3, who: 0 | 1 | 2): number;
+  /** May the fast table answer for the page just translated? */
+  mayDerive(kind: 0 | 1 | 2 | 3): boolean;
+  readonly fault: Fault | undefined;
+}
+
+/** Bytes of linear memory whose use is to be noticed. */
+export interface Watch {
+  readonly address: bigint;
+  readonly size: number;
+  readonly read: boolean;
+  readonly write: boolean;
+  /** Tells that the instruction at hand touched them; it is completed first. */
+  hit(kind: 'read' | 'write', address: bigint, size: number): void;
+}
+
+const SUPERVISOR = 0;
+const USER = 1;
+
+export class DataAccess {
+  watches: readonly Watch[] = [];
+  /** CR0.AM, EFLAGS.AC and ring 3: alignment is checked at every access. */
+  alignmentChecked = false;
+  /** The refusal behind the last result 1. */
+  fault: Fault | undefined;
+
+  constructor(
+    private readonly cpu: CpuState,
+    private readonly physical: PhysicalMemory,
+    private readonly tables: FastTables,
+    private readonly translation: Translation,
+    private readonly misaligned: (low: number, high: number) => Fault,
+  ) {}
+
+  /** Makes the access described in the state; 1 when it is refused. */
+  readonly call = (): number => {
+    const { cpu } = this;
+    const low = cpu.getI32(state.accessAddress);
+    const high = cpu.getI32(state.accessAddress + 4);
+    const size = cpu.getU32(state.accessSize) as AccessSize;
+    const kind = cpu.getU32(state.accessKind) as 0 | 1 | 2;
+    if (this.alignmentChecked && low & (size - 1)) {
+      this.fault = this.misaligned(low, high);
+      return 1;
+    }
+    const here = 4096 - (low & 0xfff);
+    const done = here >= size ? this.within(low, high, size, kind) : this.across(low, high, size, kind, here);
+    if (done && this.watches.length > 0 && kind !== access.probe) this.watch(low, high, size, kind);
+    return done ? 0 : 1;
+  };
+
+  private translate(low: number, high: number, kind: 0 | 1 | 2): number {
+    const physical = this.translation.translate(low, high, kind, this.cpu.cpl === 3 ? USER : SUPERVISOR);
+    if (physical < 0) this.fault = this.translation.fault;
+    return physical;
+  }
+
+  private within(low: number, high: number, size: AccessSize, kind: 0 | 1 | 2): boolean {
+    const physical = this.translate(low, high, kind);
+    if (physical < 0) return false;
+    const page = Math.floor(physical / 4096);
+    const { memory } = this.physical;
+    if (physical >= 2 ** 32 || memory.frameOf(page) & frame.device) {
+      this.device(physical, size, kind);
+      return true;
+    }
+    if (kind === access.read) {
+      const host = memory.readable(page);
+      this.cpu.setU64(state.accessValue, this.physical.read(physical, size));
+      if (this.mayFill(page, low, high, kind)) {
+        if (memory.frameOf(page) < 4096) this.tables.noteZero(page);
+        this.tables.fill(fast.read, low, high, host, page, false);
+      }
+      return true;
+    }
+    if (kind === access.write) this.physical.write(physical, size, this.cpu.getU64(state.accessValue));
+    const host = this.physical.writable(page);
+    if (host !== 0 && this.mayFill(page, low, high, kind))
+      this.tables.fill(fast.write, low, high, host, page, memory.u32[CODE_LINES / 4 + page] !== 0);
+    return true;
+  }
+
+  private mayFill(page: number, low: number, high: number, kind: 0 | 1 | 2): boolean {
+    if (this.alignmentChecked || this.physical.memory.frameOf(page) & frame.watched) return false;
+    return !this.watched(low, high) && this.translation.mayDerive(kind);
+  }
+
+  /** Does the page of this linear address hold watched bytes? */
+  private watched(low: number, high: number): boolean {
+    if (this.watches.length === 0) return false;
+    const from = (BigInt(high >>> 0) << 32n) | BigInt((low & ~0xfff) >>> 0);
+    return this.watches.some((watch) => watch.address < from + 4096n && watch.address + BigInt(watch.size) > from);
+  }
+
+  private watch(low: number, high: number, size: number, kind: 0 | 1 | 2): void {
+    const address = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+    const what = kind === access.read ? 'read' : 'write';
+    for (const watch of this.watches)
+      if (watch[what] && watch.address < address + BigInt(size) && watch.address + BigInt(watch.size) > address)
+        watch.hit(what, address, size);
+  }
+
+  private device(physical: number, size: AccessSize, kind: 0 | 1 | 2): void {
+    if (kind === access.read) this.cpu.setU64(state.accessValue, this.physical.read(physical, size));
+    else if (kind === access.write) this.physical.write(physical, size, this.cpu.getU64(state.accessValue));
+  }
+
+  /** Both pages are judged before the first byte is moved. */
+  private across(low: number, high: number, size: number, kind: 0 | 1 | 2, here: number): boolean {
+    const first = this.translate(low, high, kind);
+    if (first < 0) return false;
+    const nextLow = (low + here) | 0;
+    const nextHigh = nextLow === 0 ? (high + 1) | 0 : high;
+    const second = this.translate(nextLow, nextHigh, kind);
+    if (second < 0) return false;
+    if (kind === access.probe) return true;
+    let value = kind === access.write ? this.cpu.getU64(state.accessValue) : 0n;
+    for (let n = 0; n < size; n++) {
+      const at = n < here ? first + n : second + n - here;
+      const shift = BigInt(n * 8);
+      if (kind === access.write) this.physical.write(at, 1, (value >> shift) & 0xffn);
+      else value |= this.physical.read(at, 1) << shift;
+    }
+    if (kind === access.read) this.cpu.setU64(state.accessValue, value);
+    return true;
+  }
+}

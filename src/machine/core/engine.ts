@@ -1,0 +1,392 @@
+/**
+ * The run loop of one vCPU: goes from record to record in WebAssembly as long as that can go on alone, and does in
+ * between what it cannot do: find or decode code, hand instructions to the privileged architecture, deliver faults.
+ */
+
+import { DecoderOptions, type Instruction, Decoder as Iced } from 'iced-x86';
+import { CodeCache, LONGEST_BLOCK } from './code-cache';
+import { DataAccess, type Translation } from './data-access';
+import { bitnessOf, Decoder, type DecodeMode, decodeMode } from './decoder';
+import { FastTables } from './fast-tables';
+import { Fault } from './fault';
+import type { Handlers } from './handlers';
+import { access, record, state, status } from './layout';
+import type { PhysicalMemory } from './physical';
+import { CS, type CpuState, DS, ES, SS } from './state';
+
+/** What the core asks of the privileged architecture. */
+export interface Architecture extends Translation {
+  /** Executes an instruction that has no handler. `state.rip` is its own; afterwards the next. @throws Fault */
+  execute(instruction: Instruction): void;
+  /** Delivers an exception; `state.rip` is the faulting instruction's. */
+  deliver(fault: Fault): void;
+  /** Makes the refusal of an instruction's own check, or of a segment limit, from what the core noted. */
+  refusal(vector: number, errorCode: number | undefined, reason: string): Fault;
+  misaligned(low: number, high: number): Fault;
+  /** Does this processor have the instruction? */
+  supports(instruction: Instruction): boolean;
+}
+
+interface Exports {
+  run(record: number): number;
+  step(record: number): number;
+}
+
+/** Counters that the engine advances, shared by all vCPUs of a machine. */
+export interface Counters {
+  step: number;
+  /** Steps that retired nothing. */
+  unretired: number;
+}
+
+/** CS.L and the like: bits of access rights. */
+const LONG_CODE = 1 << 13;
+const BIG = 1 << 14;
+
+export class Engine {
+  readonly tables: FastTables;
+  readonly data: DataAccess;
+  readonly code: CodeCache;
+  /** Stops before the instruction of a record with a breakpoint handler; true to go on past it. */
+  atBreakpoint: (() => boolean) | undefined;
+  private readonly core: Exports;
+  private mode: DecodeMode = 0;
+  private readonly slow = new Map<number, Instruction>();
+  private generation = 0;
+  /** Budget at the last entry, while the core runs: where we are is worked out from it. */
+  private entered = 0;
+
+  constructor(
+    readonly cpu: CpuState,
+    readonly physical: PhysicalMemory,
+    private readonly architecture: Architecture,
+    readonly counters: Counters,
+    module: WebAssembly.Module,
+    private readonly handlers: Handlers,
+    code?: CodeCache,
+  ) {
+    this.tables = new FastTables(cpu.memory, cpu.index);
+    this.data = new DataAccess(cpu, physical, this.tables, architecture, (low, high) => architecture.misaligned(low, high));
+    const decoder = new Decoder(cpu.memory, handlers, (instruction) => architecture.supports(instruction));
+    this.code = code ?? new CodeCache(cpu.memory, physical, decoder, handlers);
+    this.code.listeners.push({
+      codeAdded: (page) => this.tables.codeAdded(page),
+      allDropped: () => this.tables.dropJumps(),
+    });
+    const instance = new WebAssembly.Instance(module, { host: { memory: cpu.memory.wasm, access: this.data.call } });
+    this.core = instance.exports as unknown as Exports;
+  }
+
+  /** Decoding mode, tables and masks follow the state; to be called when CS, SS, CPL, or a mode may have changed. */
+  modeChanged(): void {
+    const { cpu } = this;
+    const mode = this.decodeModeNow();
+    if (mode !== this.mode) this.tables.dropJumps();
+    else if (mode !== decodeMode.code64 && mode !== decodeMode.flat32) this.tables.dropJumps();
+    this.mode = mode;
+    cpu.setU64(state.stackMask, cpu.segmentAccess(SS) & BIG ? 0xffffffffn : 0xffffn);
+    this.tables.select(cpu.cpl === 3);
+    this.alignmentChanged();
+  }
+
+  /** Alignment checks begin or end with CR0.AM, EFLAGS.AC and CPL. */
+  private alignmentChanged(): void {
+    const { cpu } = this;
+    const checked = cpu.cpl === 3 && (cpu.getU32(state.flags) & (1 << 18)) !== 0 && (cpu.getU32(state.cr0) & (1 << 18)) !== 0;
+    if (checked !== this.data.alignmentChecked) this.tables.dropTranslations();
+    this.data.alignmentChecked = checked;
+  }
+
+  private decodeModeNow(): DecodeMode {
+    const { cpu } = this;
+    const rights = cpu.segmentAccess(CS);
+    if (rights & LONG_CODE && cpu.getU32(state.efer) & (1 << 10)) return decodeMode.code64;
+    if (!(rights & BIG) || !(cpu.getU32(state.cr0) & 1) || cpu.getU32(state.flags) & (1 << 17))
+      return rights & BIG ? decodeMode.code32 : decodeMode.code16;
+    const flat = [CS, SS, DS, ES].every((index) => this.isFlat(index as 0 | 1 | 2 | 3));
+    return flat && cpu.segmentAccess(SS) & BIG ? decodeMode.flat32 : decodeMode.code32;
+  }
+  /** Base 0, limit 4 GiB - 1, usable, expand-up, and data writable. */
+  private isFlat(index: 0 | 1 | 2 | 3): boolean {
+    const { cpu } = this;
+    const rights = cpu.segmentAccess(index);
+    return (
+      cpu.segmentBase(index) === 0n &&
+      cpu.getU32(state.segmentLimit + index * 4) === 0xffffffff &&
+      !(rights & (1 << 16)) &&
+      (index === CS ? (rights & 2) !== 0 : (rights & 0xe) === 2)
+    );
+  }
+
+  /** The steps done so far, also while an instruction is being executed. */
+  get position(): number {
+    const { cpu } = this;
+    if (this.entered === 0) return this.counters.step;
+    const at = cpu.getU32(state.record);
+    return this.counters.step + this.entered - cpu.getI32(state.budget) + (at ? (cpu.memory.u8[at + record.before] as number) : 0);
+  }
+
+  /** Executes up to `steps` steps; fewer when `state.leave` is set. The position is exact on return. */
+  run(steps: number): void {
+    const { cpu } = this;
+    const end = this.counters.step + steps;
+    cpu.setU32(state.leave, 0);
+    while (this.counters.step < end && cpu.getU32(state.leave) === 0) {
+      const left = end - this.counters.step;
+      if (left > LONGEST_BLOCK) this.fast(Math.min(left - LONGEST_BLOCK, 1_000_000));
+      else this.single();
+    }
+    if (cpu.getU32(state.leave)) this.alignmentChanged();
+  }
+
+  /** Executes exactly one step. */
+  step(): void {
+    this.cpu.setU32(state.leave, 0);
+    this.single();
+    if (this.cpu.getU32(state.leave)) this.alignmentChanged();
+  }
+
+  /** Runs blocks while the budget lasts. */
+  private fast(budget: number): void {
+    const { cpu } = this;
+    let head = this.locate(true);
+    if (head === 0) return;
+    this.enter(head, budget);
+    for (;;) {
+      const why = this.core.run(head);
+      const at = cpu.getU32(state.record);
+      if (why === status.link) {
+        // The target lies in the page that is being executed: no new translation.
+        const next = this.linked(at);
+        if (next !== 0) {
+          head = next;
+          continue;
+        }
+      }
+      this.leave(why, at);
+      if (why === status.slow) this.executeSlow(at);
+      else if (why === status.fault) this.deliver(this.faultFromCore());
+      else if (why === status.stale) this.replace(at);
+      else if (why === status.breakpoint) this.passBreakpoint(at);
+      if (why !== status.jump || cpu.getU32(state.leave) !== 0) return;
+      const left = cpu.getI32(state.budget);
+      head = this.locate(true);
+      if (head === 0) return;
+      this.enter(head, left);
+    }
+  }
+
+  private enter(head: number, budget: number): void {
+    const { cpu } = this;
+    const before = cpu.memory.u8[head + record.before] as number;
+    cpu.setU32(state.budget, budget + before);
+    this.entered = budget;
+    this.generation = this.code.generation;
+  }
+
+  /** Takes stock after the core left: counters and RIP are exact again. */
+  private leave(why: number, at: number): void {
+    const { cpu } = this;
+    const before = at ? (cpu.memory.u8[at + record.before] as number) : 0;
+    this.counters.step += this.entered - cpu.getI32(state.budget) + before;
+    this.entered = 0;
+    this.countRepeats();
+    cpu.rip = why === status.jump ? cpu.getU64(state.target) : this.ripOf(at);
+  }
+
+  private countRepeats(): void {
+    const repeats = this.cpu.getU32(state.unretired);
+    if (repeats === 0) return;
+    this.counters.unretired += repeats;
+    this.cpu.setU32(state.unretired, 0);
+  }
+
+  /** RIP of the instruction that a record stands for. */
+  private ripOf(at: number): bigint {
+    const { view, u32 } = this.cpu.memory;
+    const length = (view.getUint16(at + record.place, true) >>> 12) + 1;
+    const rip = this.cpu.getU64(state.ipBase) + BigInt((u32[(at + record.extra) / 4] as number) - length);
+    return this.mode === decodeMode.code64 ? BigInt.asUintN(64, rip) : BigInt.asUintN(32, rip);
+  }
+
+  /** The head of the block that a stub stands for, linked; 0 when that takes a new look from the start. */
+  private linked(stub: number): number {
+    const { cpu } = this;
+    const offset = (cpu.memory.u32[(stub + record.extra) / 4] as number) - 1;
+    if (offset < 0 || offset >= 4096) return 0;
+    const rip = this.ripOf(stub);
+    const physical = this.translateCode(rip);
+    if (physical < 0) return 0;
+    const generation = this.code.generation;
+    const head = this.code.block(physical, this.mode);
+    if (generation !== this.code.generation) return 0;
+    if (head !== 0) this.code.link(stub, head);
+    return head;
+  }
+
+  private replace(stale: number): void {
+    const { cpu } = this;
+    if (cpu.memory.u8[stale + record.before] !== 0) return;
+    const generation = this.code.generation;
+    const head = this.locate(true);
+    if (head !== 0 && generation === this.code.generation) this.code.forward(stale, head);
+  }
+
+  private translateCode(rip: bigint): number {
+    const { cpu } = this;
+    const linear = this.mode === decodeMode.code64 ? rip : BigInt.asUintN(32, rip + cpu.segmentBase(CS));
+    const low = Number(linear & 0xffffffffn);
+    return this.architecture.translate(low, Number(linear >> 32n), access.execute, cpu.cpl === 3 ? 1 : 0);
+  }
+
+  /**
+   * The record for RIP: the head of a block, or with `block` false any record of that instruction. 0 when there is
+   * none to run; then a step was made instead (the instruction crosses pages, or fetching it faulted).
+   */
+  private locate(block: boolean): number {
+    const { cpu } = this;
+    const { rip } = cpu;
+    const legacy = this.mode !== decodeMode.code64;
+    const limit = cpu.getU32(state.segmentLimit + CS * 4);
+    if (legacy && rip > BigInt(limit)) {
+      this.deliver(this.architecture.refusal(13, 0, 'code.limit'));
+      return 0;
+    }
+    const physical = this.translateCode(rip);
+    if (physical < 0) {
+      this.deliver(this.architecture.fault as Fault);
+      return 0;
+    }
+    const offset = physical & 0xfff;
+    cpu.setU64(state.ipBase, BigInt.asUintN(64, rip - BigInt(offset)));
+    // In the page where the segment ends, each instruction is looked at on its own.
+    const tail = legacy && Number(rip) - offset + 0xfff + 15 > limit && limit < 0xffff0000;
+    const found =
+      physical >= 2 ** 32 || (tail && block)
+        ? 0
+        : block
+          ? this.code.block(physical, this.mode)
+          : this.code.instruction(physical, this.mode);
+    if (found === 0) {
+      if (tail && block) this.single();
+      else this.crossing(physical, rip);
+      return 0;
+    }
+    if (tail && this.beyondLimit(found, rip, limit)) return 0;
+    if (block && this.architecture.mayDerive(access.execute))
+      this.tables.fillJump(Number(rip & 0xffffffffn) | 0, Number(rip >> 32n) | 0, found, offset);
+    return found;
+  }
+
+  private beyondLimit(at: number, rip: bigint, limit: number): boolean {
+    const length = (this.cpu.memory.view.getUint16(at + record.place, true) >>> 12) + 1;
+    if (rip + BigInt(length) - 1n <= BigInt(limit)) return false;
+    this.deliver(this.architecture.refusal(13, 0, 'code.limit'));
+    return true;
+  }
+
+  /** One step of an instruction whose bytes lie in two pages. */
+  private crossing(physical: number, rip: bigint): void {
+    const { cpu } = this;
+    const next = this.translateCode(rip + BigInt(4096 - (physical & 0xfff)));
+    if (next < 0) {
+      // Shorter than the page allows after all? Only an instruction that needs the next page faults there.
+      this.deliver(this.architecture.fault as Fault);
+      return;
+    }
+    const at = this.code.crossing(physical, Math.floor(next / 4096), this.mode);
+    const limit = cpu.getU32(state.segmentLimit + CS * 4);
+    if (this.mode !== decodeMode.code64 && this.beyondLimit(at, rip, limit)) return;
+    cpu.setU64(state.ipBase, BigInt.asUintN(64, rip - BigInt(physical & 0xfff)));
+    this.execute(at);
+  }
+
+  private single(): void {
+    const at = this.locate(false);
+    if (at !== 0) this.execute(at);
+  }
+
+  /** Executes the one instruction of a record. */
+  private execute(at: number): void {
+    const { cpu } = this;
+    const budget = 1 << 20;
+    this.enter(at, budget);
+    const why = this.core.step(at);
+    this.leave(why, cpu.getU32(state.record));
+    if (why === status.slow) this.executeSlow(at);
+    else if (why === status.fault) this.deliver(this.faultFromCore());
+    else if (why === status.stale) this.replace(at);
+  }
+
+  private executeSlow(at: number): void {
+    const { cpu, architecture } = this;
+    const instruction = this.slowInstruction(at);
+    try {
+      architecture.execute(instruction);
+      this.counters.step++;
+    } catch (fault) {
+      if (!(fault instanceof Fault)) throw fault;
+      this.deliver(fault);
+    }
+    if (cpu.segmentsChanged) {
+      cpu.segmentsChanged = false;
+      this.modeChanged();
+    }
+  }
+
+  private deliver(fault: Fault): void {
+    this.counters.step++;
+    this.counters.unretired++;
+    this.architecture.deliver(fault);
+    if (this.cpu.segmentsChanged) {
+      this.cpu.segmentsChanged = false;
+      this.modeChanged();
+    }
+  }
+
+  private faultFromCore(): Fault {
+    const { cpu } = this;
+    const vector = cpu.getI32(state.faultVector);
+    if (vector < 0) return this.data.fault as Fault;
+    const code = cpu.getI32(state.faultCode);
+    const reason = this.handlers.reasons[cpu.getU32(state.faultReason)] ?? 'unknown';
+    cpu.setU32(state.faultVector, 0xffffffff);
+    return this.architecture.refusal(vector, code < 0 ? undefined : code, reason);
+  }
+
+  private passBreakpoint(_at: number): void {
+    if (this.atBreakpoint?.() ?? true) this.single();
+    else this.cpu.setU32(state.leave, 1);
+  }
+
+  /** The instruction of a record that TypeScript executes; kept, because the same ones come again. */
+  private slowInstruction(at: number): Instruction {
+    if (this.generation !== this.code.generation) this.forgetSlow();
+    const known = this.slow.get(at);
+    if (known) return known;
+    const instruction = this.decodeAt(this.cpu.rip);
+    this.slow.set(at, instruction);
+    return instruction;
+  }
+
+  private forgetSlow(): void {
+    for (const instruction of this.slow.values()) instruction.free();
+    this.slow.clear();
+    this.generation = this.code.generation;
+  }
+
+  /** Decodes the instruction at RIP as the processor would; bytes of a page that cannot be fetched are missing. */
+  decodeAt(rip: bigint): Instruction {
+    const bytes: number[] = [];
+    for (let n = 0; n < 15; n++) {
+      const physical = this.translateCode(rip + BigInt(n));
+      if (physical < 0) break;
+      bytes.push(Number(this.physical.peek(physical, 1)));
+    }
+    const iced = new Iced(bitnessOf(this.mode), new Uint8Array(bytes), DecoderOptions.None);
+    iced.ip = rip;
+    const instruction = iced.decode();
+    iced.free();
+    return instruction;
+  }
+}
