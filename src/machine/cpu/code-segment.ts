@@ -6,13 +6,12 @@
 
 import { access, type Descriptor } from '../../x86/descriptors';
 import { exception } from '../../x86/exceptions';
-import { state as layout } from '../core/layout';
 import { type CpuState, CS } from '../core/state';
 import type { Cpu } from './cpu';
 import { codeOf, fetchDescriptor, isNull } from './descriptors';
 import { isCanonical, isIa32e, type Mode, modeNames, modeOf, REAL } from './mode';
 import { refuse, refuseEntry } from './refusal';
-import { loadVirtual8086, setHidden } from './segment-load';
+import { loadVirtual8086 } from './segment-load';
 
 /** Far JMP and CALL without a gate: the privilege level stays. @throws Fault #GP, #NP */
 export const checkDirect = (cpu: Cpu, descriptor: Descriptor): void => {
@@ -64,7 +63,7 @@ export const checkTarget = (cpu: Cpu, descriptor: Descriptor, offset: bigint, ex
 
 /** Real and virtual-8086 mode check the offset against the limit that CS has already. @throws Fault #GP(0) */
 export const checkRealTarget = (cpu: Cpu, target: bigint): void => {
-  const limit = cpu.state.getU32(layout.segmentLimit + CS * 4);
+  const limit = cpu.state.segmentLimit(CS);
   if (target > limit) refuse(exception.GP, 'code-segment.beyond-limit', 0, { value: target });
 };
 
@@ -75,14 +74,13 @@ export const setRealCode = (cpu: Cpu, mode: Mode, selector: number): void => {
     loadVirtual8086(state, CS, selector);
     return;
   }
-  state.setU32(layout.segmentSelector + CS * 4, selector);
-  state.setU64(layout.segmentBase + CS * 8, BigInt(selector << 4));
+  state.setHidden(CS, selector, selector << 4, state.segmentLimit(CS), state.segmentAccess(CS));
 };
 
 /** Gives CS a checked descriptor; the RPL becomes the privilege level. */
 export const setCode = (state: CpuState, descriptor: Descriptor, cpl: number): void => {
   const { base, limit, rights, selector } = descriptor;
-  setHidden(state, CS, (selector & 0xfffc) | cpl, base, limit, rights | access.accessed);
+  state.setHidden(CS, (selector & 0xfffc) | cpl, base, limit, rights | access.accessed);
   state.cpl = cpl;
 };
 

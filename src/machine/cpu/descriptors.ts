@@ -1,6 +1,6 @@
 /**
  * Descriptor tables as the processor reads them: entries of the GDT, LDT and IDT by implicit supervisor accesses, with
- * the tables' limits, and the bits that it writes back. Intel SDM vol. 3, "Segment Descriptor Tables".
+ * the tables' limits, and the bits that it writes back. Linear addresses wrap by themselves. Intel SDM vol. 3, "Segment Descriptor Tables".
  */
 
 import { access, Descriptor } from '../../x86/descriptors';
@@ -24,10 +24,6 @@ export const codeOf = (selector: number, external: number): number => (selector 
 /** Null selectors: index 0 of the GDT, whatever the RPL. */
 export const isNull = (selector: number): boolean => (selector & 0xfffc) === 0;
 
-/** Linear address of something in a table or a TSS; 32 bits outside IA-32e mode. */
-export const addressIn = (cpu: Cpu, base: bigint, offset: number): bigint =>
-  BigInt.asUintN(isIa32e(cpu.state) ? 64 : 32, base + BigInt(offset));
-
 const read = (cpu: Cpu, selector: number, address: bigint): Descriptor => {
   quad[0] = cpu.linear.read(address, 8, 'supervisor');
   return new Descriptor(selector, address, words[0] as number, words[1] as number);
@@ -41,7 +37,7 @@ const tableLimit = (cpu: Cpu, selector: number): number => {
 };
 
 const tableAddress = (cpu: Cpu, selector: number): bigint =>
-  addressIn(cpu, selector & 4 ? cpu.state.segmentBase(LDTR) : cpu.state.getU64(layout.gdtrBase), selector & 0xfff8);
+  (selector & 4 ? cpu.state.segmentBase(LDTR) : cpu.state.getU64(layout.gdtrBase)) + BigInt(selector & 0xfff8);
 
 /** The descriptor of a selector, or undefined beyond the limit of its table. @throws Fault #PF */
 export const findDescriptor = (cpu: Cpu, selector: number): Descriptor | undefined =>
@@ -59,7 +55,7 @@ export const fetchDescriptor = (cpu: Cpu, selector: number, vector: number, exte
 export const findUpperHalf = (cpu: Cpu, descriptor: Descriptor): Descriptor | undefined => {
   const { selector, address, low, high } = descriptor;
   if ((selector & 0xfff8) + 15 > tableLimit(cpu, selector)) return undefined;
-  quad[0] = cpu.linear.read(BigInt.asUintN(64, address + 8n), 8, 'supervisor');
+  quad[0] = cpu.linear.read(address + 8n, 8, 'supervisor');
   return new Descriptor(selector, address, low, high, words[0] as number, words[1] as number);
 };
 
@@ -85,12 +81,12 @@ export const fetchGate = (cpu: Cpu, vector: number, external: number): Descripto
   const limit = state.getU32(layout.idtrLimit);
   if (offset + (long ? 15 : 7) > limit)
     refuse(exception.GP, 'idt.beyond-limit', vector * 8 + 2 + external, { value: BigInt(limit) });
-  const address = addressIn(cpu, state.getU64(layout.idtrBase), offset);
+  const address = state.getU64(layout.idtrBase) + BigInt(offset);
   quad[0] = cpu.linear.read(address, 8, 'supervisor');
   const low = words[0] as number;
   const high = words[1] as number;
   if (!long) return new Descriptor(vector * 8 + 2, address, low, high);
-  quad[0] = cpu.linear.read(BigInt.asUintN(64, address + 8n), 8, 'supervisor');
+  quad[0] = cpu.linear.read(address + 8n, 8, 'supervisor');
   return new Descriptor(vector * 8 + 2, address, low, high, words[0] as number, words[1] as number);
 };
 
@@ -104,8 +100,8 @@ export const markBusy = (cpu: Cpu, descriptor: Descriptor, busy: boolean): void 
   writeType(cpu, descriptor, busy ? descriptor.high | 0x200 : descriptor.high & ~0x200);
 
 const writeType = (cpu: Cpu, { address }: Descriptor, high: number): void =>
-  cpu.linear.write(BigInt.asUintN(64, address + 5n), 1, BigInt((high >>> 8) & 0xff), 'supervisor');
+  cpu.linear.write(address + 5n, 1, BigInt((high >>> 8) & 0xff), 'supervisor');
 
 /** Reads a value from the current TSS; the caller has checked the limit. @throws Fault #PF */
 export const readTss = (cpu: Cpu, offset: number, size: 2 | 4 | 8): bigint =>
-  cpu.linear.read(addressIn(cpu, cpu.state.segmentBase(TR), offset), size, 'supervisor');
+  cpu.linear.read(cpu.state.segmentBase(TR) + BigInt(offset), size, 'supervisor');

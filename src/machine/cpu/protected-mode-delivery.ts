@@ -83,11 +83,11 @@ export const deliverInProtectedMode = (
   stack.push(returnRip, size);
   if (errorCode !== undefined) stack.push(BigInt(errorCode), size);
 
+  // VM goes before segments come. Bit 0 of the type tells a trap gate, which leaves IF alone, from an interrupt gate.
+  state.clearFlags(type & 1 ? CLEARED : CLEARED | flagBits.IF);
   if (newStack === undefined) stack.commit();
   else setInnerStack(state, newStack);
   setCode(state, code, inner ? code.dpl : cpl);
-  // Bit 0 of the type tells a trap gate, which leaves IF alone, from an interrupt gate.
-  state.clearFlags(type & 1 ? CLEARED : CLEARED | flagBits.IF);
   arrive(cpu, mode, cpl, target);
 };
 

@@ -6,7 +6,6 @@ import { state as layout } from '../core/layout';
 import { CS } from '../core/state';
 import { arrive, setRealCode } from './code-segment';
 import type { Cpu } from './cpu';
-import { addressIn } from './descriptors';
 import { REAL } from './mode';
 import { refuse } from './refusal';
 import { currentStack } from './stack';
@@ -25,7 +24,7 @@ export const deliverInRealMode = (
   const limit = state.getU32(layout.idtrLimit);
   if (vector * 4 + 3 > limit)
     refuse(exception.GP, 'idt.beyond-limit', vector * 8 + 2 + external, { value: BigInt(limit) });
-  const entry = cpu.linear.read(addressIn(cpu, state.getU64(layout.idtrBase), vector * 4), 4, 'supervisor');
+  const entry = cpu.linear.read(state.getU64(layout.idtrBase) + BigInt(vector * 4), 4, 'supervisor');
   const stack = currentStack(cpu, REAL, external);
   stack.reserve(3, 2);
   stack.push(BigInt(flags), 2);

@@ -5,7 +5,6 @@
 
 import { access, type Descriptor, dplOf } from '../../x86/descriptors';
 import { exception } from '../../x86/exceptions';
-import { state as layout } from '../core/layout';
 import { type CpuState, DS, ES, FS, GS, type SegmentIndex, SS } from '../core/state';
 import type { Cpu } from './cpu';
 import { codeOf, fetchDescriptor, isNull, markAccessed } from './descriptors';
@@ -75,44 +74,25 @@ export const setDescriptor = (
   index: SegmentIndex,
   selector: number,
   { base, limit, rights }: Descriptor,
-): void => setHidden(state, index, selector, base, limit, rights | access.accessed);
-
-/** Writes a register whose base lies below 4 GiB. */
-export const setHidden = (
-  state: CpuState,
-  index: SegmentIndex,
-  selector: number,
-  base: number,
-  limit: number,
-  rights: number,
-): void => {
-  state.setU32(layout.segmentSelector + index * 4, selector);
-  state.setU32(layout.segmentBase + index * 8, base);
-  state.setU32(layout.segmentBase + index * 8 + 4, 0);
-  state.setU32(layout.segmentLimit + index * 4, limit);
-  state.setU32(layout.segmentAccess + index * 4, rights);
-};
+): void => state.setHidden(index, selector, base, limit, rights | access.accessed);
 
 /** A null selector makes the register unusable; Intel processors clear its base. */
 export const setNull = (state: CpuState, index: SegmentIndex, selector: number): void =>
-  setHidden(state, index, selector, 0, 0, access.unusable);
+  state.setHidden(index, selector, 0, 0, access.unusable);
 
 /** SS with a null selector, as 64-bit mode has it at privilege 0 to 2: DPL stays the privilege level. */
 export const setNullStack = (state: CpuState, selector: number): void =>
-  setHidden(state, SS, selector, 0, 0, access.unusable | ((selector & 3) << access.dplShift));
+  state.setHidden(SS, selector, 0, 0, access.unusable | ((selector & 3) << access.dplShift));
 
 /** Real mode sets the base alone: a limit from protected mode survives ("unreal mode"), as on real processors. */
 export const loadReal = (state: CpuState, index: DataSegment, selector: number): void => {
   const rights = state.segmentAccess(index);
-  const unusable = (rights & access.unusable) !== 0;
-  state.setU32(layout.segmentSelector + index * 4, selector);
-  state.setU64(layout.segmentBase + index * 8, BigInt(selector << 4));
-  if (unusable) state.setU32(layout.segmentLimit + index * 4, 0xffff);
-  state.setU32(layout.segmentAccess + index * 4, unusable ? REAL_RIGHTS : (rights & 0xf000) | REAL_RIGHTS);
+  if (rights & access.unusable) state.setHidden(index, selector, selector << 4, 0xffff, REAL_RIGHTS);
+  else state.setHidden(index, selector, selector << 4, state.segmentLimit(index), (rights & 0xf000) | REAL_RIGHTS);
 };
 
 export const loadVirtual8086 = (state: CpuState, index: SegmentIndex, selector: number): void =>
-  setHidden(state, index, selector, selector << 4, 0xffff, VIRTUAL_8086_RIGHTS);
+  state.setHidden(index, selector, selector << 4, 0xffff, VIRTUAL_8086_RIGHTS);
 
 /**
  * A return to a less privileged ring gives up data segments that only the more privileged one may use. Registers that
@@ -129,6 +109,5 @@ const giveUp = (state: CpuState, index: DataSegment, cpl: number): void => {
   const rights = state.segmentAccess(index);
   if ((rights & access.unusable) !== 0 || dplOf(rights) >= cpl) return;
   if ((rights & (access.code | access.conforming)) === (access.code | access.conforming)) return;
-  state.setU32(layout.segmentSelector + index * 4, 0);
-  state.setU32(layout.segmentAccess + index * 4, rights | access.unusable);
+  state.setSegment(index, { ...state.segment(index), selector: 0, access: rights | access.unusable });
 };

@@ -12,7 +12,7 @@ import { state as layout } from '../core/layout';
 import { CS, DS, ES, FS, GS, LDTR, type SegmentIndex, SS, TR } from '../core/state';
 import { arrive, checkRealTarget, checkTarget, setCode } from './code-segment';
 import type { Cpu } from './cpu';
-import { addressIn, codeOf, fetchDescriptor, isNull, markAccessed, markBusy } from './descriptors';
+import { codeOf, fetchDescriptor, isNull, markAccessed, markBusy } from './descriptors';
 import { modeOf, VIRTUAL_8086 } from './mode';
 import { refuse, refuseEntry } from './refusal';
 import { checkStackSegment, loadData, loadVirtual8086, setDescriptor, setNull } from './segment-load';
@@ -43,7 +43,7 @@ export const fetchTask = (cpu: Cpu, selector: number, external: number): Descrip
 
 /** The task that IRET returns to: the busy TSS that the back link of the current one names. @throws Fault #TS, #NP */
 export const fetchPreviousTask = (cpu: Cpu): Descriptor => {
-  const selector = Number(cpu.linear.read(addressIn(cpu, cpu.state.segmentBase(TR), PREVIOUS_TASK), 2, 'supervisor'));
+  const selector = Number(cpu.linear.read(cpu.state.segmentBase(TR) + BigInt(PREVIOUS_TASK), 2, 'supervisor'));
   const code = codeOf(selector, 0);
   if (selector & 4) refuse(exception.TS, 'task.local', code, { selector });
   const tss = fetchDescriptor(cpu, selector, exception.TS, 0);
@@ -77,7 +77,7 @@ export const switchTask = (
   const incoming = readTask(cpu, BigInt(tss.base), next);
   const oldSelector = state.selector(TR);
   const [first, end] = old.layout.saved;
-  cpu.linear.probe(addressIn(cpu, old.base, first), end - first, 'supervisor');
+  cpu.linear.probe(old.base + BigInt(first), end - first, 'supervisor');
   const nested = cause === 'call' || cause === 'event';
   const newBase = BigInt(tss.base);
   if (nested) cpu.linear.probe(newBase, 2, 'supervisor');
@@ -91,8 +91,7 @@ export const switchTask = (
   if (cause !== 'iret') markBusy(cpu, tss, true);
 
   cpu.surroundings.emit('task-switch', () => ({ from: oldSelector, to: newSelector }));
-  setDescriptor(state, TR, newSelector, tss);
-  state.setU32(layout.segmentAccess + TR * 4, tss.rights | 2);
+  state.setHidden(TR, newSelector, tss.base, tss.limit, tss.rights | 2);
   state.cr0 |= BigInt(CR0.TS);
   state.setDr(7, state.dr(7) & ~BigInt(DR7.L0 | DR7.L1 | DR7.L2 | DR7.L3 | DR7.LE));
   loadTask(cpu, next, incoming, nested);
@@ -144,8 +143,7 @@ const findOldDescriptor = (cpu: Cpu, selector: number, external: number): Descri
 
 const readTask = (cpu: Cpu, base: bigint, tss: TssLayout): Incoming => {
   const { size } = tss;
-  const at = (offset: number, bytes: 2 | 4): bigint =>
-    cpu.linear.read(addressIn(cpu, base, offset), bytes, 'supervisor');
+  const at = (offset: number, bytes: 2 | 4): bigint => cpu.linear.read(base + BigInt(offset), bytes, 'supervisor');
   const general: bigint[] = [];
   for (let register = 0; register < 8; register++) general.push(at(tss.general + register * size, size));
   const selectors = [0, 0, 0, 0, 0, 0];
@@ -165,7 +163,7 @@ const saveTask = (cpu: Cpu, base: bigint, tss: TssLayout, nextRip: bigint, flags
   const { state } = cpu;
   const { size } = tss;
   const put = (offset: number, bytes: 2 | 4, value: bigint): void =>
-    cpu.linear.write(addressIn(cpu, base, offset), bytes, BigInt.asUintN(bytes * 8, value), 'supervisor');
+    cpu.linear.write(base + BigInt(offset), bytes, BigInt.asUintN(bytes * 8, value), 'supervisor');
   put(tss.ip, size, nextRip);
   put(tss.flags, size, BigInt(flags));
   for (let register = 0; register < 8; register++) put(tss.general + register * size, size, state.gpr(register));
@@ -216,7 +214,7 @@ const loadLocalTable = (cpu: Cpu, selector: number, external: number): void => {
     refuseEntry(exception.TS, 'task.ldt-type', code, descriptor);
   if (!descriptor.isPresent) refuseEntry(exception.TS, 'task.ldt-not-present', code, descriptor);
   const { base, limit, rights } = descriptor;
-  cpu.state.setSegment(LDTR, { selector, base: BigInt(base), limit, access: rights });
+  cpu.state.setHidden(LDTR, selector, base, limit, rights);
 };
 
 const loadCode = (cpu: Cpu, selector: number, external: number): Descriptor => {
