@@ -139,6 +139,7 @@ test('a program that starts at once in real mode has its stack just below 0x9000
   const memory = lowMemory(prepared);
   expect(memory.getUint32(0x10 * 4, true)).toBe(0xf000_0100);
   expect(memory.getUint16(0x413, true)).toBe(639);
+  expect(memory.getUint8(0x475)).toBe(0);
 });
 
 test('a real-mode entry beyond 64 KiB has its code segment at the 64 KiB below', () => {
@@ -160,7 +161,8 @@ test('a boot sector starts at 0x7c00 with its drive in DL, and its image is the 
     gpr: { rdx: 0x80n },
     segments: { cs: { selector: 0, base: 0n }, ss: { selector: 0, base: 0n } },
   });
-  expect(prepared.writes.at(-1)).toMatchObject({ physical: 0x7c00n, size: 512 });
+  expect(prepared.writes.at(-1)).toEqual({ physical: 0x7c00n, size: 512, bytes: new Uint8Array(512).fill(0x11) });
+  expect(lowMemory(prepared).getUint8(0x475)).toBe(1);
   expect(prepared.bios?.disk).toMatchObject({ drive: 0x80, geometry: { cylinders: 1, heads: 16, sectors: 63 } });
   expect(prepared.bios?.disk?.image.length).toBe(3 * 512);
   expect(prepared.bios?.disk?.image[1299]).toBe(0x11);

@@ -109,6 +109,14 @@ describe.each([32, 64] as const)('an ELF%i executable', (bits) => {
     );
   });
 
+  test('whose section lies beyond the end of the file is refused as truncated', () => {
+    const image = small(bits, { symbols: [{ name: 'start', value: 0x10_0000n }] });
+    const headerSize = bits === 64 ? 64 : 40;
+    // Of the last of four headers, the upper bytes of the offset.
+    image[image.length - headerSize + (bits === 64 ? 24 : 16) + 3] = 0x10;
+    expect(refusal(image)).toMatch(/^k\.elf: truncated: section 3 should end at byte 0x10000[0-9a-f]+, the file has/);
+  });
+
   test('for a big-endian processor, of an unknown class or encoding is refused', () => {
     const patched = (offset: number, value: number): Uint8Array => {
       const bytes = small(bits);

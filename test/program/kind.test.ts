@@ -35,6 +35,9 @@ test('the boot signature counts at 510', () => {
   expect(kindOf('k', bootable(512))).toBe('boot-sector');
   expect(kindOf('k', bootable(512).slice(0, 511))).toBe('unknown');
   expect(kindOf('k', new Uint8Array(512))).toBe('unknown');
+  const half = bootable(512);
+  half[511] = 0;
+  expect(kindOf('k', half)).toBe('unknown');
 });
 
 test('assembly source is told by its name alone', () => {

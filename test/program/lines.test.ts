@@ -16,7 +16,9 @@ const table = new LineTable([
   row(0x200n, 10),
   end(0x202n),
   row(0x202n, 12),
-  end(0x203n),
+  { ...row(0x203n, 12), end: true },
+  row(0x300n, 12),
+  end(0x301n),
 ]);
 
 test('an address has the line of the last row at or below it', () => {
@@ -34,12 +36,12 @@ test('before the first row and after an end there is no line', () => {
 
 test('a breakpoint gets the first address of each piece of the line', () => {
   expect(table.addresses('a.asm', 3)).toEqual({ line: 3, addresses: [0x100n, 0x106n] });
+  expect(table.addresses('a.asm', 11)).toEqual({ line: 12, addresses: [0x202n, 0x300n] });
 });
 
 test('a line without code means the next line with code, in the same file', () => {
   expect(table.addresses('a.asm', 4)).toEqual({ line: 5, addresses: [0x102n] });
   expect(table.addresses('a.asm', 9)).toEqual({ line: 10, addresses: [0x200n] });
-  expect(table.addresses('a.asm', 11)).toEqual({ line: 12, addresses: [0x202n] });
   expect(table.addresses('a.asm', 13)).toBeNull();
   expect(table.addresses('c.asm', 1)).toBeNull();
 });

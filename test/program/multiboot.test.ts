@@ -127,6 +127,28 @@ describe('the information structure', () => {
   });
 });
 
+test('an ELF64 kernel finds its symbols through 64-bit section headers', () => {
+  const image = elf(64);
+  const { view, information, text } = ram(multibootProgram('k', image, readElf('k', image)));
+  const [size, table] = [view.getUint32(information + 32, true), view.getUint32(information + 36, true)];
+  const address = (index: number): number => Number(view.getBigUint64(table + index * size + 16, true));
+  expect(size).toBe(64);
+  expect(view.getBigUint64(address(2) + 8, true)).toBe(0xc010_000cn);
+  expect(text(address(3) + 1)).toBe('start');
+});
+
+test('section data that does not fit is left out, and the flag says so', () => {
+  const bytes = header(3);
+  const image = elfImage({
+    bits: 32,
+    entry: 0x10_0000n,
+    segments: [{ physical: 0x10_0000n, bytes, size: BigInt(MEMORY - 0x10_0000) }],
+    symbols: [{ name: 'start', value: 0x10_0000n }],
+  });
+  const { view, information } = ram(multibootProgram('k', image, readElf('k', image)));
+  expect(view.getUint32(information, true) & 0x20).toBe(0);
+});
+
 test('a kernel that asks for a video mode is told of the text screen', () => {
   const image = elfImage({
     bits: 32,
