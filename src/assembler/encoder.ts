@@ -83,7 +83,7 @@ export function encode(form: Form, operands: readonly Assignment[], instruction:
   const addressSize = addressSizeOf(form, address?.addressSize, prefixes.addressSize, instruction);
 
   // Prefixes.
-  if (form.wait || prefixes.wait) bytes.push(0x9b);
+  if ((form.wait && form.mnemonic !== 'fsetpm') || prefixes.wait) bytes.push(0x9b);
   if (prefixes.repeat !== undefined) bytes.push(prefixes.repeat);
   if (prefixes.lock) bytes.push(0xf0);
   const segment = address?.segment ?? prefixes.segment;
@@ -116,7 +116,12 @@ export function encode(form: Form, operands: readonly Assignment[], instruction:
     const prefix = mandatory[form.mandatoryPrefix];
     if (prefix !== undefined) bytes.push(prefix);
     const wide =
-      (form.operandSize === 64 && !form.defaultSize64 && !form.forcedSize64 && !isSizeless(form)) ||
+      (form.operandSize === 64 &&
+        !form.defaultSize64 &&
+        !form.forcedSize64 &&
+        !isSizeless(form) &&
+        !narrow.has(form.mnemonic)) ||
+      widened(form) ||
       (prefixes.operandSize === 64 && form.operandSize !== 64);
     const rex = (wide ? 8 : 0) | (r << 2) | (x << 1) | b;
     if (rex !== 0 || rexByte) {
@@ -201,6 +206,12 @@ export function encode(form: Form, operands: readonly Assignment[], instruction:
 const isSizeless = (form: Form): boolean =>
   form.mnemonic === 'mov' && (form.kinds[0] === 'seg_reg' || (form.kinds[1] === 'seg_reg' && form.operandSize === 64));
 
+/** Instructions whose 64-bit register gets zeros above 32 bits anyway: NASM saves the W bit. */
+const narrow = new Set(['sldt', 'pextrb', 'vmovmskpd', 'vmovmskps', 'vpextrb', 'vpextrw', 'vpmovmskb']);
+
+/** And the one where NASM sets it although 64-bit code needs none. */
+const widened = (form: Form): boolean => form.mnemonic === 'invpcid' && form.kinds[0] === 'r64_reg';
+
 function needsSizePrefix(form: Form, operands: readonly Assignment[], { bits, prefixes }: Instruction): boolean {
   const usual = bits === 16 ? 16 : 32;
   if (prefixes.operandSize !== undefined && prefixes.operandSize !== 64 && prefixes.operandSize !== usual) return true;
@@ -238,7 +249,7 @@ interface VectorFields {
 function pushVex(bytes: number[], form: Form, fields: VectorFields, wanted: string | undefined): void {
   const { r, b, vvvv } = fields;
   const x = fields.x;
-  const w = form.w;
+  const w = narrow.has(form.mnemonic) ? 0 : form.w;
   const pp = Math.max(form.mandatoryPrefix - 1, 0);
   const tail = ((~vvvv & 15) << 3) | (form.l << 2) | pp;
   if (form.encoding === 'vex' && x === 0 && b === 0 && w === 0 && form.table === 1 && wanted !== 'vex3') {
@@ -270,7 +281,7 @@ function pushEvex(
   const { rounding } = instruction;
   const high = (number: number): number => (number >> 4) & 1;
   const pp = Math.max(form.mandatoryPrefix - 1, 0);
-  const lengthBits = rounding === undefined || rounding === 'sae' ? form.l : (roundingModes[rounding] ?? 0);
+  const lengthBits = rounding === undefined ? form.l : (roundingModes[rounding] ?? 0);
   bytes.push(
     0x62,
     ((fields.r ^ 1) << 7) |
@@ -278,7 +289,7 @@ function pushEvex(
       ((fields.b ^ 1) << 5) |
       ((high(fields.reg) ^ 1) << 4) |
       (mapNumber[form.table] ?? 0),
-    (form.w << 7) | ((~fields.vvvv & 15) << 3) | 4 | pp,
+    ((narrow.has(form.mnemonic) ? 0 : form.w) << 7) | ((~fields.vvvv & 15) << 3) | 4 | pp,
     ((zeroing ? 1 : 0) << 7) |
       (lengthBits << 5) |
       ((broadcast || rounding !== undefined ? 1 : 0) << 4) |

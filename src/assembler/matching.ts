@@ -9,8 +9,8 @@ import { type Assignment, type Encoded, encode } from './encoder';
 import { type Bits, type Form, formsOf, modeBit, rarity } from './forms';
 import type { Instruction, Operand } from './instruction';
 import { type OperandKind, operandKind } from './operand-kinds';
+import type { Register } from './registers';
 import { rejection } from './rejection';
-
 import { isPlain, signed, type Value } from './value';
 
 export interface Choice {
@@ -59,9 +59,24 @@ function isBetter(candidate: Candidate, best: Candidate, bits: Bits): boolean {
     rarity(candidate.form, bits) - rarity(best.form, bits) ||
     encodingRank[candidate.form.encoding] - encodingRank[best.form.encoding] ||
     candidate.encoded.weight - best.encoded.weight ||
+    preference(candidate) - preference(best) ||
     candidate.arrangement - best.arrangement;
   return order < 0;
 }
+
+/** Among equals NASM takes the sign-extended byte, the x87 form that writes the register named first, and a few more. */
+const preference = ({ form, arrangement }: Candidate): number =>
+  form.kinds.some((kind) => kind.startsWith('imm8sex')) ||
+  (form.kinds[0] === 'sti_opcode' && arrangement === 1) ||
+  (form.mnemonic === 'vmovq' && form.kinds.includes('xmm_or_mem')) ||
+  (form.mnemonic === 'vpperm' && form.w === 1)
+    ? 0
+    : 1;
+
+/** Instructions that had EVEX before they got VEX: NASM takes the younger form on `{vex}` only. */
+const evexFirst = new Set([
+  ...['vpdpbusd', 'vpdpbusds', 'vpdpwssd', 'vpdpwssds', 'vpmadd52luq', 'vpmadd52huq', 'vcvtneps2bf16'],
+]);
 
 /** Forms of the instruction in the current mode that agree with its explicit prefixes. */
 function formsFor({ named, bits, prefixes }: Instruction): readonly Form[] {
@@ -70,7 +85,8 @@ function formsFor({ named, bits, prefixes }: Instruction): readonly Form[] {
     if ((form.modes & mode) === 0) return false;
     if (named.operandSize !== undefined && form.operandSize !== named.operandSize) return false;
     if (prefixes.encoding === 'evex') return form.encoding === 'evex';
-    return prefixes.encoding === undefined || form.encoding === 'vex';
+    if (prefixes.encoding !== undefined) return form.encoding === 'vex';
+    return form.encoding !== 'vex' || !evexFirst.has(form.mnemonic);
   });
   const { operandSize } = prefixes;
   if (operandSize === undefined) return all;
@@ -145,7 +161,8 @@ function accepts(
         (operand.size === undefined ||
           operand.register.class === 'x87' ||
           operand.size === classSize(operand.register.class)) &&
-        (name !== 'kp1_reg' || operand.register.number % 2 === 0)
+        (name !== 'kp1_reg' || operand.register.number % 2 === 0) &&
+        !isNop(form, kind, operand.register, instruction)
       );
     case 'memory':
       return kind.memory && kind.field !== 'implied' && acceptsMemory(form, name, kind, operand, instruction, operands);
@@ -160,6 +177,10 @@ function accepts(
       return kind.field === 'far-pointer' && (operand.size ?? defaultFar(instruction)) === kind.bytes;
   }
 }
+
+/** In 64-bit code 90 does nothing, while XCHG EAX, EAX clears the upper half of RAX. */
+const isNop = (form: Form, kind: OperandKind, register: Register, { bits }: Instruction): boolean =>
+  bits === 64 && form.mnemonic === 'xchg' && kind.field === 'opcode' && register.name === 'eax';
 
 const defaultSize = ({ bits, prefixes }: Instruction): number => prefixes.operandSize ?? bits;
 
@@ -248,8 +269,7 @@ function acceptsTarget(
 ): boolean {
   if (distance === 'far') return false;
   const operandSize = size !== undefined && size > 1 ? size * 8 : (prefixes.operandSize ?? named.operandSize ?? bits);
-  if (form.operandSize !== 0 && form.operandSize !== (bits === 64 && operandSize === 32 ? 64 : operandSize))
-    return false;
+  if (form.operandSize !== 0 && form.operandSize !== targetSize(form, operandSize, bits)) return false;
   if (
     form.addressSize !== 0 &&
     form.addressSize !== (prefixes.addressSize ?? bits) &&
@@ -263,6 +283,12 @@ function acceptsTarget(
   const onlyShort = !formsOf(form.mnemonic).some((other) => other.kinds.some((name) => operandKind(name).bytes > 1));
   if (shortOnly || onlyShort) return true;
   return !keepNear && (value.unknown || inThisSection(value, section));
+}
+
+/** In 64-bit code targets are 64 bits wide even when they are called dword; XBEGIN knows only 16 and 32. */
+function targetSize(form: Form, operandSize: number, bits: Bits): number {
+  if (form.mnemonic === 'xbegin') return Math.min(operandSize, 32);
+  return bits === 64 && operandSize === 32 ? 64 : operandSize;
 }
 
 const inThisSection = (value: Value, section: unknown): boolean => {
@@ -307,13 +333,13 @@ function openMemorySize(form: Form, operands: readonly Operand[]): number | unde
   return open && form.memorySize !== 0 && !branches.has(form.mnemonic) ? form.memorySize : undefined;
 }
 
-/** Instructions that NASM gives a size without asking, in bytes. */
-const assumedSizes: Readonly<Record<string, number>> = {
-  cvtsi2sd: 4,
-  cvtsi2ss: 4,
-  vcvtsi2sd: 4,
-  vcvtsi2ss: 4,
-};
+/** What NASM assumes without asking, in bytes. */
+function assumedSize({ name, operands }: Instruction, sizes: readonly number[]): number | undefined {
+  if (/^v?cvtu?si2s[sdh]$/.test(name)) return 4;
+  const [first] = operands;
+  if (/^mov[sz]x$/.test(name) && first?.kind === 'register' && first.register.class === 'r16') return 1;
+  return sizes.every((size) => size >= 16) ? Math.min(...sizes) : undefined;
+}
 
 function settleMemorySize(candidates: readonly Candidate[], instruction: Instruction): readonly Candidate[] {
   const sizes = new Set(
@@ -323,7 +349,7 @@ function settleMemorySize(candidates: readonly Candidate[], instruction: Instruc
   );
   const standard = [...sizes].filter((size) => namedSizes.includes(size));
   if (standard.length < 2) return candidates;
-  const assumed = assumedSizes[instruction.name];
+  const assumed = assumedSize(instruction, standard);
   if (assumed !== undefined) return candidates.filter(({ openMemorySize }) => openMemorySize === assumed);
   const names = ['byte', 'word', 'dword', 'qword', 'tword', 'oword', 'yword', 'zword'];
   const words = namedSizes.flatMap((size, index) => (sizes.has(size) ? (names[index] ?? []) : []));

@@ -4,7 +4,16 @@
  * time than assembling a program; forms-data.test.ts keeps the file equal to what this derives.
  */
 
-import { Code, CodeExt, EncodingKind, MemorySizeExt, Mnemonic, OpCodeOperandKind, TupleType } from 'iced-x86';
+import {
+  Code,
+  CodeExt,
+  DecoderOptions,
+  EncodingKind,
+  MemorySizeExt,
+  Mnemonic,
+  OpCodeOperandKind,
+  TupleType,
+} from 'iced-x86';
 
 /** In the order of the flag bits in a form's row. */
 const flags = [
@@ -29,8 +38,9 @@ export function deriveFormsSource(): string {
   for (const code of Object.values(Code)) {
     if (typeof code !== 'number') continue;
     const info = CodeExt.opCode(code);
-    // MVEX (Knights Corner) reuses the mnemonics of EVEX, and NASM has no syntax for it.
-    if (info.isInstruction && info.encoding !== EncodingKind.MVEX) {
+    // MVEX and its neighbours on Knights Corner reuse the mnemonics of EVEX, and NASM has no syntax for them.
+    const isKnightsCorner = info.encoding === EncodingKind.MVEX || info.decoderOption === DecoderOptions.KNC;
+    if (info.isInstruction && !isKnightsCorner) {
       const mnemonic = Mnemonic[info.mnemonic]?.toLowerCase() ?? '';
       const operands = Array.from({ length: info.opCount }, (_, index) => {
         const kind = OpCodeOperandKind[info.opKind(index)] ?? '';
