@@ -33,7 +33,6 @@ export default {
         path: `^(${[...below(index), ...(floor.startsWith('src/machine/') ? ['src/machine/[^/]+\\.ts', 'src/machine/history'] : [])].join('|') || 'nothing'})`,
       },
     })),
-    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, dependencyTypesNot: ['type-only'] } },
     {
       name: 'only-extension-imports-vscode',
       severity: 'error',

@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { wasmAsBytes } from './scripts/wasm-plugins.mjs';
 
 export default defineConfig({
+  plugins: [wasmAsBytes],
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/e2e/**', 'node_modules/**'],

@@ -1,0 +1,79 @@
+/**
+ * Builds dist/: first core.wasm, which the others contain, then one bundle for each place where the program runs.
+ * `node scripts/build.mjs` makes all; `buildCore` is also what the tests call before they start.
+ */
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { icedFromBytes } from './wasm-plugins.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const core = join(root, 'dist/core.wasm');
+
+const wasm = { loader: { '.wasm': 'binary' }, plugins: [icedFromBytes] };
+const node = { platform: 'node', target: 'node20', format: 'cjs' };
+const web = {
+  platform: 'browser',
+  target: 'es2022',
+  format: 'cjs',
+  mainFields: ['browser', 'module', 'main'],
+  alias: Object.fromEntries(
+    ['events', 'fs', 'net', 'os', 'path', 'url', 'util'].map((name) => [name, `./src/extension/shims/${name}.ts`]),
+  ),
+};
+
+/** Output, entry, where it runs. A worker is started from its text, so it stands alone and is no CommonJS module. */
+const bundles = [
+  { out: 'cli.js', entry: 'src/cli/main.ts', ...node, banner: { js: '#!/usr/bin/env node' } },
+  { out: 'adapter.js', entry: 'src/extension/adapter-worker.ts', ...node },
+  { out: 'extension.js', entry: 'src/extension/main-node.ts', ...node, external: ['vscode'] },
+  { out: 'adapter.web.js', entry: 'src/extension/adapter-worker-web.ts', ...web, format: 'iife' },
+  { out: 'extension.web.js', entry: 'src/extension/main-web.ts', ...web, external: ['vscode'] },
+];
+
+const newest = (...folders) =>
+  Math.max(
+    ...folders.flatMap((folder) =>
+      readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs),
+    ),
+  );
+
+/** Writes dist/core.wasm unless it is newer than everything that it is made from. */
+export const buildCore = async () => {
+  const made = statSync(core, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (made > newest(join(root, 'src/machine/core'), join(root, 'src/x86'), join(root, 'scripts'))) return;
+  const program = join(root, `node_modules/.cache/ringside/build-core-${process.pid}.cjs`);
+  const unfinished = `${core}.${process.pid}`;
+  await build({ entryPoints: [join(root, 'scripts/build-core.ts')], outfile: program, bundle: true, ...node, ...wasm });
+  mkdirSync(dirname(core), { recursive: true });
+  execFileSync(process.execPath, [program, unfinished], { stdio: 'inherit' });
+  rmSync(program);
+  renameSync(unfinished, core);
+};
+
+export const buildBundles = () =>
+  Promise.all(
+    bundles.map(({ out, entry, ...options }) =>
+      build({
+        ...options,
+        absWorkingDir: root,
+        entryPoints: [entry],
+        outfile: `dist/${out}`,
+        bundle: true,
+        minifySyntax: true,
+        legalComments: 'none',
+        ...wasm,
+        logLevel: 'warning',
+      }),
+    ),
+  );
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await buildCore();
+  await buildBundles();
+}
