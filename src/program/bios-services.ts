@@ -37,7 +37,7 @@ export interface BiosDisk {
 }
 
 /** The page of native code in which every interrupt has 16 bytes: F000:0000 + 16 * vector. */
-export const BIOS_ENTRIES = 0xf_0000;
+const BIOS_ENTRIES = 0xf_0000;
 
 const ah = (value: number): BiosService['selects'] => ({ register: 'ah', value });
 const ax = (value: number): BiosService['selects'] => ({ register: 'ax', value });

@@ -6,7 +6,7 @@
 import { physical } from '../x86/address';
 import type { Program } from './program';
 
-export const SECTOR = 512;
+const SECTOR = 512;
 export const BOOT_ADDRESS = 0x7c00;
 /** The drive number of the first hard disk; DL at the start. */
 export const BOOT_DRIVE = 0x80;

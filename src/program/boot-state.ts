@@ -54,18 +54,15 @@ export interface BootState {
 }
 
 /** Addresses that are part of the contract. The stack goes down from where the tables begin. */
-export const STACK_TOP = 0x9_0000;
-export const GDT_ADDRESS = 0x9_0000;
-export const PML4_ADDRESS = 0x9_1000;
+const STACK_TOP = 0x9_0000;
+const GDT_ADDRESS = 0x9_0000;
+const PML4_ADDRESS = 0x9_1000;
 const PDPT_ADDRESS = 0x9_2000;
 const PAGE_DIRECTORY_ADDRESS = 0x9_3000;
 /** What belongs to the contract; a program that starts at once must not load anything there. */
 export const CONTRACT_START = 0x8_0000;
 /** What a BIOS keeps below the program: interrupt vectors and its data area. */
 export const BIOS_DATA_END = 0x500;
-
-/** Where an assembly program without `org` begins. */
-export const DEFAULT_ORIGIN: Readonly<Record<16 | 32 | 64, bigint>> = { 16: 0x7c00n, 32: 0x10_0000n, 64: 0x10_0000n };
 
 const CODE_SELECTOR = 0x08;
 const DATA_SELECTOR = 0x10;

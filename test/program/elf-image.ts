@@ -28,8 +28,6 @@ export interface ElfImage {
   readonly symbols?: readonly ImageSymbol[];
 }
 
-export const SYMBOL_SECTION = 2;
-
 export function elfImage(image: ElfImage): Uint8Array {
   const wide = image.bits === 64;
   const out: number[] = [];

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { assembleProgram } from '../../src/assembler/assemble';
 import { MemoryFiles } from '../../src/program/files-memory';
 import { load } from '../../src/program/load';
 import { type Prepared, prepare } from '../../src/program/prepare';
@@ -32,6 +33,18 @@ async function prepared(name: string): Promise<Prepared> {
   const files = new MemoryFiles({ [name]: new Uint8Array(readFileSync(join(examples, name))) });
   return prepare(await load(files, name, { assemble, memoryBytes }), { memoryBytes });
 }
+
+describe.skipIf(!has('nasm'))('with nasm at hand', () => {
+  test.each(['hello', 'rings', 'paging', 'timer', 'boot-sector'])('our assembler makes the same of %s.asm', (name) => {
+    const file = `${name}.asm`;
+    const source = readFileSync(join(examples, file), 'utf8');
+    const { segments, start } = assembleProgram(source, { file });
+    expect({ segments, start }).toMatchObject({
+      segments: assemble(source, { file }).segments,
+      start: assemble(source, { file }).start,
+    });
+  });
+});
 
 describe.skipIf(!has('nasm', 'qemu-system-x86_64'))('with nasm and QEMU at hand', () => {
   test.each([
