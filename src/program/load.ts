@@ -28,6 +28,8 @@ export interface LoadOptions {
   readonly commandLine?: string;
   /** For Multiboot images: `FILE ARGS` each. */
   readonly modules?: readonly string[];
+  /** For Multiboot images: one more module, the first, as QEMU hands it over. */
+  readonly initrd?: string;
   /** A ROM (or assembly source of one) that starts instead of the program. */
   readonly bios?: string;
   /** Without it, nothing is checked against the size of RAM. */
@@ -56,12 +58,7 @@ async function loadFile(files: Files, path: string | null, options: LoadOptions)
   if (kind === 'multiboot')
     return multibootProgram(path, bytes, null, await multibootOptions(files, path, options, null));
   if (kind === 'boot-sector') {
-    refuse(
-      path,
-      options,
-      ['entry', 'commandLine', 'modules'],
-      `a boot sector starts at ${hex(BOOT_ADDRESS)} by itself`,
-    );
+    refuse(path, options, ['entry', ...forMultiboot], `a boot sector starts at ${hex(BOOT_ADDRESS)} by itself`);
     requireMode(path, options, 16, 'a boot sector starts in real mode');
     return bootSectorProgram(path, bytes);
   }
@@ -72,7 +69,7 @@ async function loadFile(files: Files, path: string | null, options: LoadOptions)
 
 async function loadAssembly(path: string, bytes: Uint8Array, options: LoadOptions): Promise<Program> {
   refuse(path, options, ['load'], 'assembly source says with `org` where it is loaded');
-  refuse(path, options, ['commandLine', 'modules'], 'only a Multiboot image takes them');
+  refuse(path, options, [...forMultiboot], 'only a Multiboot image takes them');
   const program = await assembled(path, bytes, options);
   if (program.start.kind !== 'direct') return program;
   const bits = options.mode ?? program.start.bits;
@@ -96,7 +93,7 @@ async function loadElf(files: Files, path: string, bytes: Uint8Array, options: L
   if (findMultibootHeader(bytes) !== null) {
     return multibootProgram(path, bytes, elf, await multibootOptions(files, path, options, elf));
   }
-  refuse(path, options, ['commandLine', 'modules'], 'only a Multiboot image takes them');
+  refuse(path, options, [...forMultiboot], 'only a Multiboot image takes them');
   const entry = elfEntryOption(path, options, elf);
   return elfProgram(elf, {
     ...(options.mode === undefined ? {} : { bits: options.mode }),
@@ -105,7 +102,7 @@ async function loadElf(files: Files, path: string, bytes: Uint8Array, options: L
 }
 
 function loadFlat(path: string, bytes: Uint8Array, load: bigint, options: LoadOptions): Program {
-  refuse(path, options, ['commandLine', 'modules'], 'only a Multiboot image takes them');
+  refuse(path, options, [...forMultiboot], 'only a Multiboot image takes them');
   const entry = entryOption(path, options, []);
   return flatProgram(path, bytes, {
     load,
@@ -117,7 +114,7 @@ function loadFlat(path: string, bytes: Uint8Array, load: bigint, options: LoadOp
 /** The ROM starts; a program beside it, ELF or assembly source, only lends its memory contents and symbols. */
 async function loadRom(files: Files, path: string | null, options: LoadOptions): Promise<Program> {
   const { bios = '' } = options;
-  refuse(bios, options, ['load', 'entry', 'mode', 'commandLine', 'modules'], 'a ROM starts at the reset vector');
+  refuse(bios, options, ['load', 'entry', 'mode', ...forMultiboot], 'a ROM starts at the reset vector');
   const bytes = await files.read(bios);
   const source = kindOf(bios, bytes) === 'assembly' ? await assembled(bios, bytes, options) : null;
   const rom = biosProgram(bios, source === null ? bytes : onlySegment(source));
@@ -146,6 +143,8 @@ async function multibootOptions(
 ): Promise<{ commandLine: string; modules: MultibootModule[]; entry?: bigint }> {
   requireMode(path, options, 32, 'a Multiboot image starts in 32-bit protected mode');
   const modules: MultibootModule[] = [];
+  const { initrd = '' } = options;
+  if (initrd !== '') modules.push({ commandLine: withName(initrd, ''), bytes: await files.read(initrd) });
   for (const module of options.modules ?? []) modules.push(await readModule(files, module));
   const entry = elf === null ? entryOption(path, options, []) : elfEntryOption(path, options, elf);
   return { commandLine: options.commandLine ?? '', modules, ...(entry === undefined ? {} : { entry }) };
@@ -182,7 +181,10 @@ const optionNames = {
   mode: '--mode',
   commandLine: '--cmdline',
   modules: '--module',
+  initrd: '--initrd',
 } as const;
+
+const forMultiboot = ['commandLine', 'modules', 'initrd'] as const;
 
 function refuse(path: string, options: LoadOptions, names: readonly (keyof typeof optionNames)[], why: string): void {
   for (const name of names) {

@@ -1,7 +1,7 @@
 /** The examples under QEMU, started by the boot contract: what they print and how they end is what they say. */
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { assembleProgram } from '../../src/assembler/assemble';
@@ -86,6 +86,55 @@ wrong:  mov al, 1
     const files = new MemoryFiles({ 'p.asm': source });
     const outcome = startInQemu(prepare(await load(files, 'p.asm', { assemble }), { memoryBytes }));
     expect(outcome.status).toBe(9);
+  });
+});
+
+/** Prints the command line and its own message on the debug console by 32-bit code, then ends with status 5. */
+const kernelSource = (head: string): string => `
+bits 32
+${head}
+start:  cmp eax, 0x2badb002
+        jne wrong
+        mov esi, [ebx + 16]
+        call print
+        mov esi, text
+        call print
+        mov al, 2
+        out 0xf4, al
+wrong:  mov al, 1
+        out 0xf4, al
+print:  lodsb
+        test al, al
+        jz .end
+        out 0xe9, al
+        jmp print
+.end:   ret
+text:   db '!', 0
+`;
+
+describe.skipIf(!has('nasm', 'ld', 'qemu-system-x86_64'))('Multiboot kernels made by nasm', () => {
+  const run = async (name: string, kernel: Uint8Array): Promise<unknown> => {
+    const program = await load(new MemoryFiles({ [name]: kernel }), name, { commandLine: 'x y', memoryBytes });
+    expect(program.start.kind).toBe('multiboot');
+    return startInQemu(prepare(program, { memoryBytes }));
+  };
+
+  test.each([32, 64])('ELF%i', async (bits) => {
+    const kernel = withFolder((folder) => {
+      const head = 'global start\nsection .text\nalign 4\ndd 0x1badb002, 0, -0x1badb002';
+      writeFileSync(join(folder, 'k.asm'), kernelSource(head));
+      execFileSync('nasm', ['-f', `elf${bits}`, '-o', 'k.o', 'k.asm'], { cwd: folder });
+      const emulation = bits === 32 ? 'elf_i386' : 'elf_x86_64';
+      const link = ['-m', emulation, '-static', '-n', '-Ttext=0x100000', '-e', 'start', '-o', 'k.elf', 'k.o'];
+      execFileSync('ld', link, { cwd: folder });
+      return new Uint8Array(readFileSync(join(folder, 'k.elf')));
+    });
+    expect(await run('k.elf', kernel)).toEqual({ status: 5, serial: '', console: 'k.elf x y!' });
+  });
+
+  test('a flat image with addresses in its header', async () => {
+    const head = 'org 0x100000\nheader: dd 0x1badb002, 0x10000, -(0x1badb002 + 0x10000), header, header, 0, 0, start';
+    expect(await run('k.bin', nasm(kernelSource(head)))).toEqual({ status: 5, serial: '', console: 'k.bin x y!' });
   });
 });
 

@@ -88,6 +88,8 @@ test('a Multiboot image gets its name before its command line, and each module i
       { commandLine: 'init.img', bytes: Uint8Array.of(1, 2, 3) },
     ],
   });
+  const withInitrd = await loaded('guests/kernel.bin', { initrd: 'rom.asm', modules: ['init.img'] });
+  expect(withInitrd.start).toMatchObject({ modules: [{ commandLine: 'rom.asm' }, { commandLine: 'init.img' }] });
   expect((await loaded('guests/kernel.bin', { entry: 0x10_0024n })).start).toMatchObject({ entry: 0x10_0024n });
   expect(await refusal('guests/kernel.bin', { modules: ['missing.img'] })).toBe('missing.img: no such file');
   expect(await refusal('guests/kernel.bin', { modules: ['  '] })).toBe(
@@ -118,6 +120,15 @@ test('a file of no known kind is refused without --load', async () => {
   expect(await refusal('guests/flat.bin')).toBe(
     'guests/flat.bin: neither ELF, Multiboot, boot sector nor assembly source (.asm, .nasm); for a flat binary give --load',
   );
+});
+
+test('command line, modules and initrd are refused where nobody would see them', async () => {
+  const only = 'does not apply: only a Multiboot image takes them';
+  expect(await refusal('guests/kernel.elf', { commandLine: 'x' })).toBe(`guests/kernel.elf: --cmdline ${only}`);
+  expect(await refusal('guests/hello.asm', { initrd: 'x', assemble: asm64 })).toBe(
+    `guests/hello.asm: --initrd ${only}`,
+  );
+  expect(await refusal('guests/flat.bin', { load: 0x500n, modules: ['x'] })).toBe(`guests/flat.bin: --module ${only}`);
 });
 
 test('a boot sector takes no entry, mode or command line', async () => {
