@@ -46,6 +46,7 @@ export function resolveAddress(
   value: Value,
   bits: Bits,
   relativeByDefault: boolean,
+  prefixSize: Bits | undefined,
   place: Place,
 ): EffectiveAddress {
   const displacement: Value = { ...value, registers: [] };
@@ -57,7 +58,7 @@ export function resolveAddress(
     ...(displacementSize === undefined ? {} : { displacementSize }),
   };
   if (terms.length === 0) {
-    const addressSize = directSize(bits, displacementSize, place);
+    const addressSize = prefixSize ?? directSize(bits, displacementSize, place);
     const wanted =
       syntax.reference === 'rel' ||
       (syntax.reference === undefined && relativeByDefault && !(segment?.name === 'fs' || segment?.name === 'gs'));
@@ -70,6 +71,9 @@ export function resolveAddress(
   );
   if (sizes.size > 1) throw new AssemblyProblem(place, 'base and index have different sizes: use two of the same size');
   const [addressSize = bits === 16 ? 32 : bits] = sizes;
+  if (prefixSize !== undefined && prefixSize !== addressSize) {
+    throw new AssemblyProblem(place, `the address has ${addressSize} bits, its prefix a${prefixSize} says otherwise`);
+  }
   if (addressSize === 64 && bits !== 64) {
     throw new AssemblyProblem(place, `a 64-bit register is no address in ${bits}-bit code`);
   }

@@ -4,14 +4,15 @@
  */
 
 import { resolveAddress } from './address';
+import { isConstantOperand } from './constant-operands';
 import { dataBytes } from './data';
 import { AssemblyProblem, type Place } from './diagnostics';
 import type { DirectiveAction, SectionRequest } from './directives';
-import { segmentBytes } from './encoder';
+import { type Encoded, prefixBytes } from './encoder';
 import type { Expression } from './expression';
-import type { Bits } from './forms';
 import type { Instruction, Operand, Prefixes } from './instruction';
 import { choose } from './matching';
+import { operandKind } from './operand-kinds';
 import type { OperandSyntax } from './operands';
 import { type Image, layOut, makeImage, newSection, type Section, type SectionAttributes } from './sections';
 import type { Action, Statement } from './statement';
@@ -69,6 +70,8 @@ class Passes {
   private readonly statements: readonly Statement[];
   private readonly definitions = new Map<string, Definition>();
   private readonly sections = new Map<string, Section>();
+  /** Instructions without labels are encoded once. */
+  private readonly constantInstructions = new Map<Statement, Encoded>();
   private readonly longJumps = new Set<Statement>();
   private origin: bigint;
   private originPlace: Place | undefined;
@@ -221,9 +224,14 @@ class Passes {
   }
 
   private instruction(statement: Statement, action: Extract<Action, { kind: 'instruction' }>, start: Value): void {
+    const known = this.constantInstructions.get(statement);
+    if (known !== undefined) {
+      this.emit(known, action.place);
+      return;
+    }
     const { bits } = statement;
     const scope = this.scope(start);
-    const operands = action.list.operands.map((operand) => this.operand(operand, statement, scope));
+    const operands = action.list.operands.map((operand) => this.operand(operand, statement, scope, action.prefixes));
     const instruction: Instruction = {
       name: action.name,
       named: action.named,
@@ -240,12 +248,25 @@ class Passes {
     const { form, encoded } = choose(instruction);
     if (this.pass > patientPasses && form.kinds.some((kind) => /^br\d+_[24]$/.test(kind)))
       this.longJumps.add(statement);
-    for (const message of encoded.warnings) this.warn(action.place, message);
-    this.requireRoom(encoded.bytes.length, statement);
-    this.section.append(encoded.bytes);
+    this.emit(encoded, action.place);
+    const isConstant =
+      action.list.operands.every(isConstantOperand) &&
+      form.kinds.every((kind) => operandKind(kind).field !== 'relative');
+    if (isConstant) this.constantInstructions.set(statement, encoded);
   }
 
-  private operand(syntax: OperandSyntax, { bits, relativeByDefault }: Statement, scope: Scope): Operand {
+  private emit({ bytes, warnings }: Encoded, place: Place): void {
+    for (const message of warnings) this.warn(place, message);
+    this.requireRoom(bytes.length, place);
+    this.section.append(bytes);
+  }
+
+  private operand(
+    syntax: OperandSyntax,
+    { bits, relativeByDefault }: Statement,
+    scope: Scope,
+    prefixes: Prefixes,
+  ): Operand {
     const { line, column, size, decorations, body, distance, strict, to } = syntax;
     const place = { line, column, ...(size === undefined ? {} : { size }) };
     const withDistance = distance === undefined ? {} : { distance };
@@ -254,7 +275,7 @@ class Passes {
         return { kind: 'register', register: body.register, decorations, to, ...withDistance, ...place };
       case 'memory': {
         const value = evaluate(body.address.expression, scope);
-        const address = resolveAddress(body.address, value, bits, relativeByDefault, syntax);
+        const address = resolveAddress(body.address, value, bits, relativeByDefault, prefixes.addressSize, syntax);
         return { kind: 'memory', address, decorations, far: distance === 'far', ...place };
       }
       case 'far-pointer':
@@ -495,15 +516,3 @@ class Passes {
 }
 
 const holdsData = (action: Action): boolean => action.kind === 'data' || action.kind === 'reserve';
-
-function prefixBytes(prefixes: Prefixes, bits: Bits): Uint8Array {
-  const usual = bits === 16 ? 16 : 32;
-  const { operandSize, addressSize } = prefixes;
-  return Uint8Array.from([
-    ...(prefixes.repeat === undefined ? [] : [prefixes.repeat]),
-    ...(prefixes.lock ? [0xf0] : []),
-    ...segmentBytes(prefixes.segment),
-    ...(operandSize === undefined || operandSize === usual ? [] : [operandSize === 64 ? 0x48 : 0x66]),
-    ...(addressSize === undefined || addressSize === bits ? [] : [0x67]),
-  ]);
-}

@@ -5,10 +5,9 @@
 
 import { encodeAddress } from './address';
 import { AssemblyProblem } from './diagnostics';
-import type { Form } from './forms';
-import type { Instruction, Operand } from './instruction';
+import type { Bits, Form } from './forms';
+import type { Instruction, Operand, Prefixes } from './instruction';
 import { operandKind } from './operand-kinds';
-import type { Register } from './registers';
 import { isPlain, signed, type Value } from './value';
 
 /** An operand with the kind that the form wants at its place. */
@@ -332,8 +331,15 @@ function checkDisplacement(number: bigint, bytes: number, bits: number, warnings
   }
 }
 
-/** The prefix of a segment override, if there is one. */
-export const segmentBytes = (segment: Register | undefined): readonly number[] => {
-  const byte = segment === undefined ? undefined : segmentPrefix[segment.name];
-  return byte === undefined ? [] : [byte];
-};
+/** Prefixes that stand alone. */
+export function prefixBytes(prefixes: Prefixes, bits: Bits): Uint8Array {
+  const usual = bits === 16 ? 16 : 32;
+  const { operandSize, addressSize, segment } = prefixes;
+  return Uint8Array.from([
+    ...(prefixes.repeat === undefined ? [] : [prefixes.repeat]),
+    ...(prefixes.lock ? [0xf0] : []),
+    ...(segment === undefined ? [] : [segmentPrefix[segment.name] ?? 0]),
+    ...(operandSize === undefined || operandSize === usual ? [] : [operandSize === 64 ? 0x48 : 0x66]),
+    ...(addressSize === undefined || addressSize === bits ? [] : [0x67]),
+  ]);
+}

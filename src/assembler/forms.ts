@@ -1,6 +1,7 @@
 /** The forms of each instruction: which operands it takes and how it is encoded, from the table derived from iced-x86. */
 
 import { formRows, operandKinds } from './forms-data';
+import { operandKind } from './operand-kinds';
 
 export type Bits = 16 | 32 | 64;
 
@@ -44,6 +45,8 @@ export interface Form {
   /** What an 8-bit displacement counts in, in bytes. */
   readonly displacementScale: number;
   readonly kinds: readonly string[];
+  /** The kinds that stand in the source: string instructions name none of theirs. */
+  readonly written: readonly string[];
   readonly order: number;
 }
 
@@ -88,6 +91,7 @@ function parseRow(mnemonic: string, row: string, order: number): Form {
   const optional = (index: number): number | undefined => (field(index) === '' ? undefined : Number(field(index)));
   const flags = Number.parseInt(field(11), 36);
   const flag = (bit: number): boolean => (flags & (1 << bit)) !== 0;
+  const kinds = (field(16).match(/../g) ?? []).map((kind) => kindNames[Number.parseInt(kind, 36)] ?? '');
   return {
     mnemonic,
     modes: Number(field(0)),
@@ -117,9 +121,16 @@ function parseRow(mnemonic: string, row: string, order: number): Form {
     memorySize: Number(field(13)),
     broadcastSize: Number(field(14)),
     displacementScale: Number(field(15)),
-    kinds: (field(16).match(/../g) ?? []).map((kind) => kindNames[Number.parseInt(kind, 36)] ?? ''),
+    kinds,
+    written: writtenKinds(kinds),
     order,
   };
+}
+
+function writtenKinds(kinds: readonly string[]): readonly string[] {
+  const explicit = kinds.filter((kind) => operandKind(kind).field !== 'implied');
+  const isString = explicit.length < kinds.length && explicit.every((kind) => operandKind(kind).field === 'fixed');
+  return isString ? [] : explicit;
 }
 
 export const modeBit = (bits: Bits): number => (bits === 16 ? 1 : bits === 32 ? 2 : 4);

@@ -1,7 +1,6 @@
 /** Lines of assembly that exercise every form of every instruction, in NASM's syntax. */
 
 import { allMnemonics, type Bits, type Form, formsOf, modeBit } from '../../src/assembler/forms';
-import { writtenKinds } from '../../src/assembler/matching';
 
 const sizeWords: Readonly<Record<number, string>> = {
   1: 'byte ',
@@ -131,7 +130,7 @@ function registersOf(name: string, bits: Bits): readonly string[] {
 
 /** The lines of one form, every operand text at least once. */
 export function linesOf(form: Form, bits: Bits): readonly string[] {
-  const kinds = writtenKinds(form);
+  const kinds = form.written;
   const columns = kinds.map((kind) => texts(form, kind, bits));
   if (columns.length === 0) return [form.mnemonic];
   const count = Math.max(...columns.map((column) => column.length));
