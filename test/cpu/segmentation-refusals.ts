@@ -277,7 +277,7 @@ export const segmentationRefusals: readonly Refusal[] = [
   ),
   {
     name: 'LLDT at CPL 1',
-    rule: 'system.privileged',
+    rule: 'privileged.cpl-0',
     vector: GP,
     code: 0,
     processor: make('protected', 1),
@@ -285,7 +285,7 @@ export const segmentationRefusals: readonly Refusal[] = [
   },
   {
     name: 'LTR at CPL 3',
-    rule: 'system.privileged',
+    rule: 'privileged.cpl-0',
     vector: GP,
     code: 0,
     processor: make('long', 3),
@@ -293,7 +293,7 @@ export const segmentationRefusals: readonly Refusal[] = [
   },
   {
     name: 'STR at CPL 3 with UMIP',
-    rule: 'system.umip',
+    rule: 'umip.user',
     vector: GP,
     code: 0,
     processor: make('protected', 3, (p) => {

@@ -1,12 +1,16 @@
 /** What far transfers, event delivery, returns and fast system calls refuse. */
 
 import { SS, TR } from '../../src/machine/core/state';
+import type { Cpu } from '../../src/machine/cpu/cpu';
 import { farCall, farJump, farReturn } from '../../src/machine/cpu/far-transfer';
 import { softwareInterrupt } from '../../src/machine/cpu/interrupt-delivery';
 import { iret } from '../../src/machine/cpu/iret';
+import { msrOffset } from '../../src/machine/cpu/msrs';
+import { syscall, sysret } from '../../src/machine/cpu/syscall';
+import { sysenter, sysexit } from '../../src/machine/cpu/sysenter';
 import { BareProcessor, code, code64, data, GDT, gate, type Refusal, type TestMode } from './bare-processor';
 
-const [TS, NP, SS_FAULT, GP] = [10, 11, 12, 13];
+const [UD, TS, NP, SS_FAULT, GP] = [6, 10, 11, 12, 13];
 const at = GDT.free;
 /** A second free entry. */
 const other = at + 16;
@@ -467,4 +471,76 @@ export const transferRefusals: readonly Refusal[] = [
   iretOf('with a stack at the canonical hole', 'stack.noncanonical', SS_FAULT, 0, 'long', 0, 8, [], (p) => {
     p.state.rsp = 0x8000_0000_0000n;
   }),
+
+  ...(['compatibility', 'protected'] as const).flatMap((mode): Refusal[] =>
+    [syscall, (cpu: Cpu) => sysret(cpu, true)].map((act) => ({
+      name: `SYSCALL and SYSRET in ${mode} mode`,
+      rule: 'mode.64-bit',
+      vector: UD,
+      processor: make(mode, 0),
+      act: (cpu) => act(cpu, 0n),
+    })),
+  ),
+  {
+    name: 'SYSCALL without SCE',
+    rule: 'syscall.disabled',
+    vector: UD,
+    processor: make('long', 3, (p) => {
+      p.state.efer = 0xd00n;
+    }),
+    act: (cpu) => syscall(cpu, 0n),
+  },
+  {
+    name: 'SYSRET at CPL 3',
+    rule: 'privileged.cpl-0',
+    vector: GP,
+    code: 0,
+    processor: make('long', 3),
+    act: (cpu) => sysret(cpu, true),
+  },
+  {
+    name: 'SYSRET with a noncanonical RCX, at CPL 0',
+    rule: 'sysret.noncanonical',
+    vector: GP,
+    code: 0,
+    processor: make('long', 0, (p) => p.state.setGpr(1, 0x8000_0000_0000n)),
+    act: (cpu) => sysret(cpu, true),
+  },
+  {
+    name: 'SYSENTER in real mode',
+    rule: 'sysenter.real-mode',
+    vector: GP,
+    code: 0,
+    processor: make('real', 0),
+    act: (cpu) => sysenter(cpu),
+  },
+  {
+    name: 'SYSENTER with a null IA32_SYSENTER_CS',
+    rule: 'sysenter.unset',
+    vector: GP,
+    code: 0,
+    processor: make('protected', 3, (p) => p.state.setU64(msrOffset('IA32_SYSENTER_CS'), 3n)),
+    act: (cpu) => sysenter(cpu),
+  },
+  {
+    name: 'SYSEXIT at CPL 3',
+    rule: 'privileged.cpl-0',
+    vector: GP,
+    code: 0,
+    processor: make('protected', 3, (p) => p.state.setU64(msrOffset('IA32_SYSENTER_CS'), 8n)),
+    act: (cpu) => sysexit(cpu, false),
+  },
+  ...([1, 2] as const).map(
+    (register): Refusal => ({
+      name: `SYSEXIT with a noncanonical ${register === 1 ? 'RCX' : 'RDX'}`,
+      rule: 'sysexit.noncanonical',
+      vector: GP,
+      code: 0,
+      processor: make('long', 0, (p) => {
+        p.state.setU64(msrOffset('IA32_SYSENTER_CS'), 8n);
+        p.state.setGpr(register, 0x8000_0000_0000n);
+      }),
+      act: (cpu) => sysexit(cpu, true),
+    }),
+  ),
 ];

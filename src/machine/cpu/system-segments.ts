@@ -61,14 +61,13 @@ export const checkProtectedMode = (cpu: Cpu): void => {
 
 const checkPrivileged = (cpu: Cpu): void => {
   checkProtectedMode(cpu);
-  const { cpl } = cpu.state;
-  if (cpl !== 0) refuse(exception.GP, 'system.privileged', 0, { value: BigInt(cpl) });
+  if (cpu.state.cpl !== 0) refuse(exception.GP, 'privileged.cpl-0', 0);
 };
 
 const checkReadable = (cpu: Cpu): void => {
   checkProtectedMode(cpu);
   if (cpu.state.cpl !== 0 && (cpu.state.getU32(layout.cr4) & CR4.UMIP) !== 0)
-    refuse(exception.GP, 'system.umip', 0, { register: 'cr4', bit: 11 });
+    refuse(exception.GP, 'umip.user', 0, { register: 'cr4', bit: 11 });
 };
 
 const fetchGlobal = (cpu: Cpu, selector: number): Descriptor => {

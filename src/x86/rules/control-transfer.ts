@@ -62,15 +62,10 @@ export const controlTransferRules = {
     says: 'in IA-32e mode IRET needs EFLAGS.NT clear: there are no nested tasks',
   },
 
-  'syscall.64-bit-only': {
-    section: 'Intel SDM vol. 2, "SYSCALL", "SYSRET"',
-    says: 'SYSCALL and SYSRET exist in 64-bit mode only',
-  },
   'syscall.disabled': {
     section: 'Intel SDM vol. 2, "SYSCALL", "SYSRET"',
     says: 'SYSCALL and SYSRET need IA32_EFER.SCE',
   },
-  'sysret.privileged': { section: 'Intel SDM vol. 2, "SYSRET"', says: 'SYSRET needs CPL 0' },
   'sysret.noncanonical': {
     section: 'Intel SDM vol. 2, "SYSRET"',
     says: 'SYSRET with 64-bit operand size needs a canonical address in RCX; the fault comes at CPL 0',
@@ -83,7 +78,6 @@ export const controlTransferRules = {
     section: 'Intel SDM vol. 2, "SYSENTER", "SYSEXIT"',
     says: 'IA32_SYSENTER_CS does not hold a null selector',
   },
-  'sysexit.privileged': { section: 'Intel SDM vol. 2, "SYSEXIT"', says: 'SYSEXIT needs CPL 0' },
   'sysexit.noncanonical': {
     section: 'Intel SDM vol. 2, "SYSEXIT"',
     says: 'SYSEXIT with 64-bit operand size needs canonical addresses in RDX and RCX',

@@ -76,11 +76,6 @@ export const segmentationRules = {
     section: 'Intel SDM vol. 3, "Interrupt 6—Invalid Opcode Exception (#UD)"',
     says: 'LLDT, LTR, SLDT, STR, LAR, LSL, VERR, VERW and ARPL exist in protected mode only',
   },
-  'system.privileged': { section: 'Intel SDM vol. 3, "Privileged Instructions"', says: 'LLDT and LTR need CPL 0' },
-  'system.umip': {
-    section: 'Intel SDM vol. 3, "Control Registers"',
-    says: 'with CR4.UMIP, SLDT and STR need CPL 0',
-  },
   'system.local': { section: SYSTEM, says: 'the descriptor of an LDT or a TSS lies in the GDT' },
   'system.base-noncanonical': { section: SYSTEM, says: 'the base of an LDT or a 64-bit TSS is a canonical address' },
   'lldt.type': { section: 'Intel SDM vol. 2, "LLDT"', says: 'LLDT names an LDT descriptor' },
