@@ -120,7 +120,7 @@ const directoryFits = (form: Form, addressSize: number): boolean =>
 
 function acceptsOffset({ address }: Extract<Operand, { kind: 'memory' }>, { bits }: Instruction): boolean {
   if (!address.direct) return false;
-  return bits !== 64 || address.displacementSize === 8 || address.addressSize === 32;
+  return bits !== 64 || (address.absolute && (address.displacementSize === 8 || address.addressSize === 32));
 }
 
 /** `mov eax, [qword address]` asks for the form with a 64-bit offset. */
@@ -130,6 +130,7 @@ const hasLongOffset = (
   operands: readonly Operand[],
 ): boolean =>
   form.mnemonic === 'mov' &&
+  address.absolute &&
   address.displacementSize === 8 &&
   operands.some(
     (operand) => operand.kind === 'register' && operand.register.number === 0 && operand.register.class !== 'segment',

@@ -22,6 +22,8 @@ export interface EffectiveAddress {
   readonly segment?: Register;
   /** No register at all: fit for the short forms of MOV that hold an offset. */
   readonly direct: boolean;
+  /** Neither `rel` nor `default rel` asks for a relative address, whether or not there can be one. */
+  readonly absolute: boolean;
 }
 
 export interface EncodedAddress {
@@ -62,8 +64,8 @@ export function resolveAddress(
     const wanted =
       syntax.reference === 'rel' ||
       (syntax.reference === undefined && relativeByDefault && !(segment?.name === 'fs' || segment?.name === 'gs'));
-    const relative = bits === 64 && wanted && displacementSize !== 8 && (value.unknown || !isPlain(value));
-    return { ...common, addressSize, scale: 1, relative, direct: true };
+    const relative = bits === 64 && wanted && (value.unknown || !isPlain(value));
+    return { ...common, addressSize, scale: 1, relative, direct: true, absolute: !wanted };
   }
   const { base, index, factor } = assign(terms, syntax.nosplit, place);
   const sizes = new Set(
@@ -92,6 +94,7 @@ export function resolveAddress(
     scale: factor,
     relative: false,
     direct: false,
+    absolute: true,
   };
 }
 

@@ -25,7 +25,7 @@ export function parseInteger(literal: string): bigint | undefined {
   const text = literal.toLowerCase().replaceAll('_', '');
   if (text.startsWith('$')) return digits(text.slice(1), 16);
   const suffix = radixOf[text.at(-1) ?? ''];
-  const prefix = /^0[a-z]/.test(text) ? radixOf[text[1] ?? ''] : undefined;
+  const prefix = /^0[a-z]./.test(text) ? radixOf[text[1] ?? ''] : undefined;
   // `0b1h` and `0dh` are hexadecimal by their suffix; `0x1b` and `0x1d` by their prefix.
   if (prefix === 16 && text[1] === 'x') return digits(text.slice(2), 16);
   if (text.endsWith('h')) return digits(text.slice(0, -1), 16);

@@ -127,7 +127,7 @@ function unary(operator: UnaryOperator, operand: Value, place: Place): Value {
 
 const truth = (condition: boolean): bigint => (condition ? 1n : 0n);
 
-/** Operators on two plain numbers; `signedOf` gives the two's complement reading. */
+/** Operators on two plain numbers. Shifts look at the low six bits of their count, as NASM does on a PC. */
 const arithmetic: Readonly<Partial<Record<BinaryOperator, (left: bigint, right: bigint) => bigint>>> = {
   '||': (left, right) => truth(left !== 0n || right !== 0n),
   '^^': (left, right) => truth((left !== 0n) !== (right !== 0n)),
@@ -135,9 +135,9 @@ const arithmetic: Readonly<Partial<Record<BinaryOperator, (left: bigint, right: 
   '|': (left, right) => left | right,
   '^': (left, right) => left ^ right,
   '&': (left, right) => left & right,
-  '<<': (left, right) => (right > 63n ? 0n : left << right),
-  '>>': (left, right) => (right > 63n ? 0n : left >> right),
-  '>>>': (left, right) => signedOf(left) >> (right > 63n ? 63n : right),
+  '<<': (left, right) => left << (right & 63n),
+  '>>': (left, right) => left >> (right & 63n),
+  '>>>': (left, right) => signedOf(left) >> (right & 63n),
   '/': (left, right) => left / right,
   '//': (left, right) => signedOf(left) / signedOf(right),
   '%': (left, right) => left % right,
@@ -147,14 +147,14 @@ const arithmetic: Readonly<Partial<Record<BinaryOperator, (left: bigint, right: 
 const signedOf = (number: bigint): bigint => BigInt.asIntN(64, number);
 
 /** Comparisons look at the difference, so that two labels of one section can be compared. */
-const comparisons: Readonly<Partial<Record<BinaryOperator, (left: bigint, right: bigint) => bigint>>> = {
-  '==': (left, right) => truth(left === right),
-  '!=': (left, right) => truth(left !== right),
-  '<': (left, right) => truth(left < right),
-  '<=': (left, right) => truth(left <= right),
-  '>': (left, right) => truth(left > right),
-  '>=': (left, right) => truth(left >= right),
-  '<=>': (left, right) => (left < right ? -1n : truth(left > right)),
+const comparisons: Readonly<Partial<Record<BinaryOperator, (difference: bigint) => bigint>>> = {
+  '==': (difference) => truth(difference === 0n),
+  '!=': (difference) => truth(difference !== 0n),
+  '<': (difference) => truth(difference < 0n),
+  '<=': (difference) => truth(difference <= 0n),
+  '>': (difference) => truth(difference > 0n),
+  '>=': (difference) => truth(difference >= 0n),
+  '<=>': (difference) => (difference < 0n ? -1n : truth(difference > 0n)),
 };
 
 function binary(operator: BinaryOperator, left: Value, right: Value, place: Place): Value {
@@ -170,7 +170,7 @@ function binary(operator: BinaryOperator, left: Value, right: Value, place: Plac
   if (compare !== undefined) {
     const difference = add(left, scale(right, -1n, false));
     if (!unknown) requirePlain(difference, operator, place);
-    return { ...plain(compare(signed(left), signed(right))), unknown };
+    return { ...plain(compare(signed(difference))), unknown };
   }
   if (unknown) return unknownValue;
   requirePlain(left, operator, place);
@@ -202,7 +202,9 @@ function scale(value: Value, factor: bigint, multiplied: boolean): Value {
 
 function add(left: Value, right: Value): Value {
   const number = BigInt.asUintN(64, left.number + right.number);
-  const unknown = left.unknown || right.unknown;
+  const registers = right.registers.length === 0 ? left.registers : [...left.registers, ...right.registers];
+  // What a label ahead leaves of the sections in a difference is not known either.
+  if (left.unknown || right.unknown) return { ...unknownValue, registers };
   let sections = left.sections;
   if (right.sections.size > 0) {
     const sum = new Map(left.sections);
@@ -213,6 +215,5 @@ function add(left: Value, right: Value): Value {
     }
     sections = sum;
   }
-  const registers = right.registers.length === 0 ? left.registers : [...left.registers, ...right.registers];
-  return { number, sections, registers, unknown };
+  return { number, sections, registers, unknown: false };
 }
