@@ -38,11 +38,12 @@ interface Chip {
   output: boolean;
 }
 
+/** All lines are masked until the chip is initialized. */
 const powerOn = (): Chip => ({
   lines: 0,
   edges: 0,
   isr: 0,
-  imr: 0,
+  imr: 0xff,
   elcr: 0,
   base: 0,
   icw1: 0,
