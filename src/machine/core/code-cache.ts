@@ -5,7 +5,7 @@
  */
 
 import { Instruction } from 'iced-x86';
-import { type Decoder, type DecodeMode, decodeMode } from './decoder';
+import { type DecodeMode, type Decoder, decodeMode } from './decoder';
 import type { Handlers } from './handlers';
 import { CODE_LINES, RECORD_POOL, RECORD_SIZE, RECORDS, record } from './layout';
 import type { CoreMemory } from './memory';
@@ -36,6 +36,8 @@ export class CodeCache {
   readonly listeners: { codeAdded(page: number): void; allDropped(): void }[] = [];
   private free = RECORDS + RECORD_SIZE;
   private readonly pages = new Map<number, CodePage>();
+  /** Offsets in the page before which execution leaves. */
+  private readonly breaks = new Uint8Array(4096);
   private readonly crossings = new Map<string, number>();
   private readonly crossingsOf = new Map<number, Set<string>>();
   private readonly scratch = new Instruction();
@@ -70,6 +72,30 @@ export class CodeCache {
     return page.any[address & 0xfff] || this.decode(address, mode);
   }
 
+  hasBreak(offset: number): boolean {
+    return this.breaks[offset] !== 0;
+  }
+
+  /**
+   * Instructions at this offset of any page leave before they are executed, or no longer. That other pages' are met too
+   * costs little, and no translation has to be known.
+   */
+  setBreak(offset: number, on: boolean): void {
+    this.breaks[offset] = on ? 1 : 0;
+    const leaver = this.handlers.leaver('breakpoint');
+    const stale = this.handlers.leaver('stale');
+    const { u32, view } = this.memory;
+    for (const code of this.pages.values())
+      for (const block of code.blocks) {
+        if (offset < block.start || offset >= block.end) continue;
+        for (let at = block.first, here = block.start; here <= offset; at += RECORD_SIZE) {
+          const plain = view.getUint16(at + record.plain, true);
+          if (here === offset && plain !== stale) u32[at / 4] = on ? leaver : plain;
+          here = (u32[(at + record.extra) / 4] as number) + (here === offset ? 4096 : 0);
+        }
+      }
+  }
+
   private page(address: number, mode: DecodeMode): CodePage {
     const key = Math.floor(address / 4096) * 4 + mode;
     let page = this.pages.get(key);
@@ -100,6 +126,7 @@ export class CodeCache {
         // Not all of the instruction is here: in the next page, or beyond the bytes that were fetched for this block.
         if (this.scratch.length > 0 && iced.lastError === NO_MORE_BYTES) break;
         const decoded = this.decoder.encode(at, this.scratch, offset, mode);
+        if (this.breaks[offset]) this.memory.u32[at / 4] = this.handlers.leaver('breakpoint');
         if (decoded.flow === 'rep' && count > 0) break;
         this.memory.u8[at + record.before] = count;
         if (page.any[offset] === 0) page.any[offset] = at;
@@ -166,7 +193,14 @@ export class CodeCache {
   }
 
   /** A record that leads from the end of a block to what follows it. */
-  private end(at: number, offset: number, before: number, mode: DecodeMode, flat: boolean, stubs: (() => void)[]): number {
+  private end(
+    at: number,
+    offset: number,
+    before: number,
+    mode: DecodeMode,
+    flat: boolean,
+    stubs: (() => void)[],
+  ): number {
     const { u8, u32, view } = this.memory;
     this.memory.u64.fill(0n, at / 8, at / 8 + 4);
     const linked = flat && offset < 4096;
@@ -276,11 +310,9 @@ export class CodeCache {
   }
 
   private remember(code: CodePage, block: Block): void {
-    const { view } = this.memory;
     for (let at = block.first, offset = block.start; offset < block.end; at += RECORD_SIZE) {
-      const place = view.getUint16(at + record.place, true);
       if (code.any[offset] === 0) code.any[offset] = at;
-      offset = (place & 0xfff) + (place >>> 12) + 1;
+      offset = this.memory.u32[(at + record.extra) / 4] as number;
     }
   }
 

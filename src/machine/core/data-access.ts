@@ -3,8 +3,8 @@
  * and fill the fast table if nothing speaks against it. An access that crosses a page is made in two parts.
  */
 
-import type { Fault } from './fault';
 import type { FastTables } from './fast-tables';
+import type { Fault } from './fault';
 import { access, CODE_LINES, fast, frame, state } from './layout';
 import type { AccessSize, PhysicalMemory } from './physical';
 import type { CpuState } from './state';

@@ -90,7 +90,9 @@ export class Decoder {
     u8[at + record.index] = state.zero;
 
     const plan = this.supported(instruction) ? planOf(instruction, bitnessOf(mode)) : null;
-    const found = plan && (plan.branch ? this.branch(instruction, plan, at, mode, link) : this.operands(instruction, plan, at, mode));
+    const found =
+      plan &&
+      (plan.branch ? this.branch(instruction, plan, at, mode, link) : this.operands(instruction, plan, at, mode));
     const handler = found?.handler ?? this.handlers.leaver('slow');
     u32[at / 4] = handler;
     view.setUint16(at + record.plain, handler, true);
@@ -162,10 +164,17 @@ export class Decoder {
     return forms.join(',');
   }
 
-  private memoryOperand(instruction: Instruction, plan: Plan, form: string, at: number, mode: DecodeMode): number | undefined {
+  private memoryOperand(
+    instruction: Instruction,
+    plan: Plan,
+    form: string,
+    at: number,
+    mode: DecodeMode,
+  ): number | undefined {
     const { u8, i32 } = this.memory;
     const { memoryBase: base, memoryIndex: index } = instruction;
-    const addressSize = registerBits(base || index) || ((instruction.memoryDisplSize * 8 || bitnessOf(mode)) as 16 | 32 | 64);
+    const addressSize =
+      registerBits(base || index) || ((instruction.memoryDisplSize * 8 || bitnessOf(mode)) as 16 | 32 | 64);
     const displacement = BigInt.asIntN(addressSize, instruction.memoryDisplacement);
     // An absolute 64-bit offset (MOV with moffs64) is TypeScript's.
     if (displacement !== BigInt.asIntN(32, displacement)) return undefined;

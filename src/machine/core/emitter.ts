@@ -168,6 +168,19 @@ export abstract class Emitter {
     const bits = this.carryBits(cf, of);
     this.setLazy(signExtend(r, size), af ? i64.or(bits, i64.shl(af, c64(3))) : bits);
   }
+  /** SF ZF from the value, CF as 0 or 1, the others clear. */
+  setFlagsWithoutParity(r: Expr, cf: Expr, size: Size = this.size): void {
+    const value = this.let(signExtend(r, size));
+    const zero = i64.eqz(value);
+    // A result of 1 has PF 0; a result of 0 has it inverted by bit 1 of `aux`.
+    const result = this.let(select(zero, c64(0), i64.or(i64.and(value, c64(1n << 63n)), c64(1))));
+    const inverted = i64.shl(i64.extendU(zero), c64(1));
+    this.setLazy(result, i64.or(this.carryBits(cf, c64(0)), inverted));
+  }
+  /** SF PF from the value, ZF clear whatever it is, CF and OF as 0 or 1. */
+  setFlagsNotZero(r: Expr, cf: Expr, of: Expr, size: Size = this.size): void {
+    this.setLazy(i64.or(signExtend(r, size), c64(0x100)), this.carryBits(cf, of));
+  }
   private carryBits(cf: Expr, of: Expr): Expr {
     const carry = this.let(cf);
     return i64.or(i64.shl(carry, c64(63)), i64.shl(i64.xor(carry, of), c64(62)));
@@ -233,6 +246,10 @@ export abstract class Emitter {
   /** CF as 0 or 1. */
   carry(): Expr {
     return i64.shrU(this.aux(), c64(63));
+  }
+  /** OF as 0 or 1. */
+  overflow(): Expr {
+    return i64.extendU(this.condition(0));
   }
   /** The condition as 0 or 1 (i32). */
   condition(code: Condition): Expr {

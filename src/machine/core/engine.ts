@@ -3,16 +3,16 @@
  * between what it cannot do: find or decode code, hand instructions to the privileged architecture, deliver faults.
  */
 
-import { DecoderOptions, type Instruction, Decoder as Iced } from 'iced-x86';
+import { DecoderOptions, Decoder as Iced, type Instruction } from 'iced-x86';
 import { CodeCache, LONGEST_BLOCK } from './code-cache';
-import { DataAccess, type Translation } from './data-access';
-import { bitnessOf, Decoder, type DecodeMode, decodeMode } from './decoder';
+import { DataAccess, type Translation, type Watch } from './data-access';
+import { bitnessOf, type DecodeMode, Decoder, decodeMode } from './decoder';
 import { FastTables } from './fast-tables';
 import { Fault } from './fault';
 import type { Handlers } from './handlers';
 import { access, record, state, status } from './layout';
 import type { PhysicalMemory } from './physical';
-import { CS, type CpuState, DS, ES, SS } from './state';
+import { type CpuState, CS, DS, ES, SS } from './state';
 
 /** What the core asks of the privileged architecture. */
 export interface Architecture extends Translation {
@@ -35,8 +35,9 @@ interface Exports {
 /** Counters that the engine advances, shared by all vCPUs of a machine. */
 export interface Counters {
   step: number;
-  /** Steps that retired nothing. */
+  /** Steps that retired nothing, and among them the REP iterations. */
   unretired: number;
+  repeats: number;
 }
 
 /** CS.L and the like: bits of access rights. */
@@ -47,12 +48,19 @@ export class Engine {
   readonly tables: FastTables;
   readonly data: DataAccess;
   readonly code: CodeCache;
-  /** Stops before the instruction of a record with a breakpoint handler; true to go on past it. */
-  atBreakpoint: (() => boolean) | undefined;
+  /** Asked before the instruction at a linear address that has a breakpoint's page offset: true stops the run. */
+  atBreakpoint: ((linear: bigint) => boolean) | undefined;
+  /** Asked before a fault is delivered; true stops the run with nothing changed. */
+  beforeDelivery: ((fault: Fault) => boolean) | undefined;
+  /** Executes native code at a physical address, as one step; false: there is none. */
+  native: ((physical: number) => boolean) | undefined;
+  /** Faults delivered so far. */
+  deliveries = 0;
   private readonly core: Exports;
   private mode: DecodeMode = 0;
   private readonly slow = new Map<number, Instruction>();
   private generation = 0;
+  private readonly watches = new Map<string, readonly Watch[]>();
   /** Budget at the last entry, while the core runs: where we are is worked out from it. */
   private entered = 0;
 
@@ -66,7 +74,9 @@ export class Engine {
     code?: CodeCache,
   ) {
     this.tables = new FastTables(cpu.memory, cpu.index);
-    this.data = new DataAccess(cpu, physical, this.tables, architecture, (low, high) => architecture.misaligned(low, high));
+    this.data = new DataAccess(cpu, physical, this.tables, architecture, (low, high) =>
+      architecture.misaligned(low, high),
+    );
     const decoder = new Decoder(cpu.memory, handlers, (instruction) => architecture.supports(instruction));
     this.code = code ?? new CodeCache(cpu.memory, physical, decoder, handlers);
     this.code.listeners.push({
@@ -89,10 +99,47 @@ export class Engine {
     this.alignmentChanged();
   }
 
+  /** Translations may have changed: what was derived from them goes. */
+  translationsDropped(_linear?: bigint): void {
+    this.tables.dropTranslations();
+    this.tables.dropJumps();
+  }
+
+  /** The state was changed from outside the run loop: an event was delivered, a register set, a snapshot restored. */
+  settle(): void {
+    this.cpu.segmentsChanged = false;
+    this.modeChanged();
+  }
+
+  /** RIP, exact also while an instruction is being executed. */
+  get rip(): bigint {
+    const at = this.cpu.getU32(state.record);
+    return this.entered !== 0 && at !== 0 ? this.ripOf(at) : this.cpu.rip;
+  }
+
+  /** Linear address of the next instruction. */
+  get linearRip(): bigint {
+    const { cpu } = this;
+    return this.mode === decodeMode.code64 ? cpu.rip : BigInt.asUintN(32, cpu.rip + cpu.segmentBase(CS));
+  }
+
+  /** Bytes to watch, by who wants to know: the guest's debug registers, the debugger. */
+  watch(who: string, watches: readonly Watch[]): void {
+    this.watches.set(who, watches);
+    this.data.watches = [...this.watches.values()].flat();
+    this.tables.dropTranslations();
+  }
+
+  /** Delivers an exception at the present boundary, as a step. */
+  raise(fault: Fault): void {
+    this.deliver(fault);
+  }
+
   /** Alignment checks begin or end with CR0.AM, EFLAGS.AC and CPL. */
   private alignmentChanged(): void {
     const { cpu } = this;
-    const checked = cpu.cpl === 3 && (cpu.getU32(state.flags) & (1 << 18)) !== 0 && (cpu.getU32(state.cr0) & (1 << 18)) !== 0;
+    const checked =
+      cpu.cpl === 3 && (cpu.getU32(state.flags) & (1 << 18)) !== 0 && (cpu.getU32(state.cr0) & (1 << 18)) !== 0;
     if (checked !== this.data.alignmentChecked) this.tables.dropTranslations();
     this.data.alignmentChecked = checked;
   }
@@ -123,7 +170,12 @@ export class Engine {
     const { cpu } = this;
     if (this.entered === 0) return this.counters.step;
     const at = cpu.getU32(state.record);
-    return this.counters.step + this.entered - cpu.getI32(state.budget) + (at ? (cpu.memory.u8[at + record.before] as number) : 0);
+    return (
+      this.counters.step +
+      this.entered -
+      cpu.getI32(state.budget) +
+      (at ? (cpu.memory.u8[at + record.before] as number) : 0)
+    );
   }
 
   /** Executes up to `steps` steps; fewer when `state.leave` is set. The position is exact on return. */
@@ -134,9 +186,15 @@ export class Engine {
     while (this.counters.step < end && cpu.getU32(state.leave) === 0) {
       const left = end - this.counters.step;
       if (left > LONGEST_BLOCK) this.fast(Math.min(left - LONGEST_BLOCK, 1_000_000));
-      else this.single();
+      else this.singleUnlessBreakpoint();
     }
     if (cpu.getU32(state.leave)) this.alignmentChanged();
+  }
+
+  /** As the run loop would: a breakpoint on the next instruction is met before it. */
+  private singleUnlessBreakpoint(): void {
+    if (this.code.hasBreak(Number(this.linearRip & 0xfffn))) this.passBreakpoint();
+    else this.single();
   }
 
   /** Executes exactly one step. */
@@ -167,7 +225,7 @@ export class Engine {
       if (why === status.slow) this.executeSlow(at);
       else if (why === status.fault) this.deliver(this.faultFromCore());
       else if (why === status.stale) this.replace(at);
-      else if (why === status.breakpoint) this.passBreakpoint(at);
+      else if (why === status.breakpoint) this.passBreakpoint();
       if (why !== status.jump || cpu.getU32(state.leave) !== 0) return;
       const left = cpu.getI32(state.budget);
       head = this.locate(true);
@@ -198,6 +256,7 @@ export class Engine {
     const repeats = this.cpu.getU32(state.unretired);
     if (repeats === 0) return;
     this.counters.unretired += repeats;
+    this.counters.repeats += repeats;
     this.cpu.setU32(state.unretired, 0);
   }
 
@@ -234,7 +293,8 @@ export class Engine {
 
   private translateCode(rip: bigint): number {
     const { cpu } = this;
-    const linear = this.mode === decodeMode.code64 ? rip : BigInt.asUintN(32, rip + cpu.segmentBase(CS));
+    const linear =
+      this.mode === decodeMode.code64 ? BigInt.asUintN(64, rip) : BigInt.asUintN(32, rip + cpu.segmentBase(CS));
     const low = Number(linear & 0xffffffffn);
     return this.architecture.translate(low, Number(linear >> 32n), access.execute, cpu.cpl === 3 ? 1 : 0);
   }
@@ -255,6 +315,11 @@ export class Engine {
     const physical = this.translateCode(rip);
     if (physical < 0) {
       this.deliver(this.architecture.fault as Fault);
+      return 0;
+    }
+    if (this.native?.(physical)) {
+      this.counters.step++;
+      this.settle();
       return 0;
     }
     const offset = physical & 0xfff;
@@ -324,6 +389,11 @@ export class Engine {
     try {
       architecture.execute(instruction);
       this.counters.step++;
+      if (cpu.repeating) {
+        cpu.repeating = false;
+        this.counters.unretired++;
+        this.counters.repeats++;
+      }
     } catch (fault) {
       if (!(fault instanceof Fault)) throw fault;
       this.deliver(fault);
@@ -335,6 +405,8 @@ export class Engine {
   }
 
   private deliver(fault: Fault): void {
+    if (this.beforeDelivery?.(fault)) return;
+    this.deliveries++;
     this.counters.step++;
     this.counters.unretired++;
     this.architecture.deliver(fault);
@@ -354,9 +426,10 @@ export class Engine {
     return this.architecture.refusal(vector, code < 0 ? undefined : code, reason);
   }
 
-  private passBreakpoint(_at: number): void {
-    if (this.atBreakpoint?.() ?? true) this.single();
-    else this.cpu.setU32(state.leave, 1);
+  private passBreakpoint(): void {
+    const { cpu } = this;
+    if (this.atBreakpoint?.(this.linearRip)) cpu.setU32(state.leave, 1);
+    else this.single();
   }
 
   /** The instruction of a record that TypeScript executes; kept, because the same ones come again. */

@@ -1,6 +1,6 @@
 /** The handlers of the built core by the key of their shape: what the build listed in the module. */
 
-import { type Environment, shapeKey, type Space } from './shapes';
+import { type Environment, type Space, shapeKey } from './shapes';
 
 interface List {
   readonly hot64: readonly string[];
@@ -44,7 +44,14 @@ export class Handlers {
   }
 
   /** A handler that surely exists. */
-  number(name: string, size: 16 | 32 | 64, form: string, environment: Environment, flat32: boolean, space: Space = ''): number {
+  number(
+    name: string,
+    size: 16 | 32 | 64,
+    form: string,
+    environment: Environment,
+    flat32: boolean,
+    space: Space = '',
+  ): number {
     const key = shapeKey(name, size, form, space, environment, 0);
     const found = this.find(key, flat32);
     if (found === undefined) throw new Error(`the core has no handler ${key}`);

@@ -10,6 +10,8 @@ export interface DeviceSpace {
   peek(address: number, size: number): bigint;
 }
 
+const EMPTY = new Uint8Array(4096);
+
 export type AccessSize = 1 | 2 | 4 | 8;
 
 export class PhysicalMemory {
@@ -19,7 +21,36 @@ export class PhysicalMemory {
   /** Called after bytes of a line with decoded code were written. */
   codeWritten: ((address: number, size: number) => void) | undefined;
 
+  /** Is address bit 20 passed on? Without it, odd mebibytes are the even ones below. */
+  a20 = true;
+  private readonly a20Listeners: (() => void)[] = [];
+
   constructor(readonly memory: CoreMemory) {}
+
+  setA20(open: boolean): void {
+    if (open === this.a20) return;
+    this.a20 = open;
+    for (const listener of this.a20Listeners) listener();
+  }
+  onA20(listener: () => void): void {
+    this.a20Listeners.push(listener);
+  }
+  /** The address as it leaves the processor, through the A20 gate. */
+  gate(address: number): number {
+    return this.a20 || !(Math.floor(address / 0x100000) & 1) ? address : address - 0x100000;
+  }
+
+  /** Forgets all contents and ROMs: every page below 4 GiB is as at power-on. */
+  clear(): void {
+    for (let page = 0; page < 2 ** 20; page++) {
+      const entry = this.memory.frameOf(page);
+      if (entry >= 4096) {
+        if (entry & frame.rom) this.memory.setFrame(page, 0);
+        else this.pokeBytes(page * 4096, EMPTY);
+        if (entry & frame.rom) this.memory.freeFrame((entry & ~0xfff) >>> 0);
+      }
+    }
+  }
 
   /** Makes the pages from `from` up to `to` RAM that reads zero, or device space. */
   map(from: number, to: number, kind: 'ram' | 'device'): void {

@@ -3,7 +3,7 @@
  * size. Worked out once per form from iced-x86's opcode table and the table of names.
  */
 
-import { CodeExt, type Instruction, Mnemonic, OpCodeOperandKind as Kind } from 'iced-x86';
+import { CodeExt, type Instruction, OpCodeOperandKind as Kind, Mnemonic } from 'iced-x86';
 import type { Definition } from './definition';
 import type { Size } from './emitter';
 import { instructions } from './instructions';

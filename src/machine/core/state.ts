@@ -34,6 +34,8 @@ export class CpuState {
   readonly base: number;
   /** A segment register was written: the decoding mode may have changed. */
   segmentsChanged = false;
+  /** The instruction just executed by TypeScript was a REP iteration that is not the last. */
+  repeating = false;
 
   constructor(
     readonly memory: CoreMemory,

@@ -1,7 +1,7 @@
 /** Intel SDM vol. 1, "Binary Arithmetic Instructions". */
 
 import type { Definition } from '../definition';
-import { c64, type Emitter, type Size, signExtend, truncate } from '../emitter';
+import { c64, type Emitter, type Size, signExtend } from '../emitter';
 import { type Expr, i64 } from '../wasm';
 
 const all: readonly Size[] = [8, 16, 32, 64];
@@ -73,7 +73,7 @@ const multiply = (e: Emitter, a: Expr, b: Expr): Expr => {
       ? i64.extendU(i64.ne(e.highSigned(x, y), i64.shrS(r, c64(63))))
       : i64.extendU(i64.ne(r, signExtend(r, e.size))),
   );
-  e.setFlagsFrom(truncate(r, e.size), lost, lost);
+  e.setFlagsNotZero(r, lost, lost);
   return r;
 };
 const imul: readonly Definition[] = [

@@ -59,8 +59,15 @@ const scan = (name: string, position: (value: Expr) => Expr): Definition => ({
   first: 'update',
   emit: (e) => {
     const source = e.read(1);
-    e.setFlagsFrom(source, c64(0), c64(0));
-    e.if(i64.ne(source, c64(0)), () => e.write(0, position(source)));
+    e.if(
+      i64.eqz(source),
+      () => e.setFlagsFrom(c64(0), c64(0), c64(0)),
+      () => {
+        const result = e.let(position(source));
+        e.setFlagsNotZero(result, c64(0), c64(0), 64);
+        e.write(0, result);
+      },
+    );
   },
 });
 
@@ -75,7 +82,7 @@ const count = (name: string, feature: string, emit: (e: Emitter, source: Expr) =
 /** CF tells that the source was zero, ZF that the result is. */
 const zeros = (e: Emitter, source: Expr, result: Expr): void => {
   const counted = e.let(result);
-  e.setFlagsFrom(counted, i64.extendU(i64.eqz(source)), c64(0));
+  e.setFlagsWithoutParity(counted, i64.extendU(i64.eqz(source)), 64);
   e.write(0, counted);
 };
 
@@ -111,8 +118,7 @@ export const bitAndByte: readonly Definition[] = [
   scan('bsr', highest),
   count('popcnt', 'POPCNT', (e, source) => {
     const counted = e.let(i64.popcnt(source));
-    // The flags are those of the source's being zero and nothing else: a result without SF and PF has it so.
-    e.setFlagsFrom(select(i64.eqz(source), c64(0), c64(1)), c64(0), c64(0));
+    e.setFlagsWithoutParity(counted, c64(0), 64);
     e.write(0, counted);
   }),
   count('tzcnt', 'BMI1', (e, source) => zeros(e, source, select(i64.eqz(source), c64(e.size), i64.ctz(source)))),

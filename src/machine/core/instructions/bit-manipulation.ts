@@ -11,7 +11,7 @@ const inverse = (value: Expr): Expr => i64.xor(value, c64(-1));
 const negative = (value: Expr): Expr => i64.sub(zero, value);
 const flag = (condition: Expr): Expr => i64.extendU(condition);
 
-/** Result and CF; SF ZF follow the result, OF is clear. */
+/** Result and CF; SF ZF follow the result, the others are clear. */
 type Operation = (e: Emitter, a: Expr, b: Expr) => { readonly result: Expr; readonly carry: Expr };
 
 const define = (
@@ -31,7 +31,7 @@ const define = (
     const a = first === second ? b : e.read(first);
     const { result, carry } = operation(e, a, b);
     const r = e.let(truncate(result, e.size));
-    e.setFlagsFrom(r, carry, zero);
+    e.setFlagsWithoutParity(r, carry);
     e.write(0, r);
   },
 });
@@ -167,7 +167,7 @@ export const bitManipulation: readonly Definition[] = [
   ),
   addWithFlag(
     'adox',
-    (e) => i64.extendU(e.condition(0)),
+    (e) => e.overflow(),
     (e, flag) => e.setOverflow(flag),
   ),
 ];

@@ -58,21 +58,23 @@ const absolute: readonly Definition[] = [
   },
 ];
 
-const extensions: readonly Definition[] = ([8, 16, 32] as const)
-  .flatMap((from) =>
-    (['movzx', 'movsx'] as const).map(
-      (name): Definition => ({
-        name: `${from === 32 ? 'movsxd' : name}.${from}`,
-        forms: ['r,x'],
-        sizes: words.filter((size) => size >= from),
-        first: 'write',
-        operandSizes: [undefined, from],
-        hot: [32, 64],
-        emit: (e) => e.write(0, name === 'movzx' ? e.read(1) : signExtend(e.read(1), from)),
-      }),
-    ),
-  )
-  .filter((definition, index, list) => list.findIndex((other) => other.name === definition.name) === index);
+/** From the operand's size, which the name tells, to the destination's. */
+const extension = (name: string, from: 8 | 16 | 32): Definition => ({
+  name: `${name}.${from}`,
+  forms: ['r,x'],
+  sizes: words.filter((size) => size >= from),
+  first: 'write',
+  operandSizes: [undefined, from],
+  hot: [32, 64],
+  emit: (e) => e.write(0, name === 'movzx' ? e.read(1) : signExtend(e.read(1), from)),
+});
+const extensions: readonly Definition[] = [
+  extension('movzx', 8),
+  extension('movsx', 8),
+  extension('movzx', 16),
+  extension('movsx', 16),
+  extension('movsxd', 32),
+];
 
 const push: Definition = {
   name: 'push',

@@ -32,7 +32,10 @@ const xadd: Definition = {
   },
 };
 
-/** The destination is written in any case; the accumulator only when it differed. */
+/**
+ * Memory is written in any case, with what it held if that differed. Of two registers only the one that changes is
+ * written: the upper half of the other stays, also with 32-bit operands.
+ */
 const cmpxchg: Definition = {
   name: 'cmpxchg',
   forms: ['x,r'],
@@ -44,8 +47,12 @@ const cmpxchg: Definition = {
     const expected = e.gpr(RAX);
     const equal = e.let(i64.eq(expected, old));
     e.flagsSub(expected, old, e.let(i64.sub(expected, old)));
-    e.write(0, select(equal, source, old));
-    e.if(i32.eqz(equal), () => e.setGpr(RAX, old));
+    if (e.isMemory(0)) e.write(0, select(equal, source, old));
+    e.if(
+      equal,
+      () => (e.isMemory(0) ? undefined : e.write(0, source)),
+      () => e.setGpr(RAX, old),
+    );
   },
 };
 

@@ -32,7 +32,7 @@ const multiply = (name: string, signed: boolean): Definition => ({
     const high = e.let(size < 64 ? i64.shrS(product, c64(size)) : signed ? e.highSigned(a, b) : e.highUnsigned(a, b));
     const spare = signed ? i64.shrS(signExtend(low, size), c64(63)) : c64(0);
     const lost = e.let(i64.extendU(i64.ne(high, spare)));
-    e.setFlagsFrom(low, lost, lost);
+    e.setFlagsNotZero(low, lost, lost);
     setPair(e, low, high);
   },
 });

@@ -85,7 +85,12 @@ export const namings: ReadonlyMap<Code, Naming> = new Map([
   ...sized('movsx.8', { 16: Code.Movsx_r16_rm8, 32: Code.Movsx_r32_rm8, 64: Code.Movsx_r64_rm8 }),
   ...sized('movsx.16', { 16: Code.Movsx_r16_rm16, 32: Code.Movsx_r32_rm16, 64: Code.Movsx_r64_rm16 }),
   ...sized('movsxd.32', { 32: Code.Movsxd_r32_rm32, 64: Code.Movsxd_r64_rm32 }),
-  ...sized('mov', { 16: Code.Movsxd_r16_rm16 }),
+  ...sized('mov', {
+    8: [Code.Mov_AL_moffs8, Code.Mov_moffs8_AL],
+    16: [Code.Movsxd_r16_rm16, Code.Mov_AX_moffs16, Code.Mov_moffs16_AX],
+    32: [Code.Mov_EAX_moffs32, Code.Mov_moffs32_EAX],
+    64: [Code.Mov_RAX_moffs64, Code.Mov_moffs64_RAX],
+  }),
   ...sized('mov.sreg', { 16: Code.Mov_rm16_Sreg, 32: Code.Mov_r32m16_Sreg, 64: Code.Mov_r64m16_Sreg }),
 
   ...sized('imul.1', { 8: Code.Imul_rm8, 16: Code.Imul_rm16, 32: Code.Imul_rm32, 64: Code.Imul_rm64 }),
@@ -168,6 +173,11 @@ const absolute = new Map<Code, Naming>([
 /** The definition for a decoded instruction, where it is not simply called by the mnemonic. */
 export const namingOf = (instruction: Instruction): Naming | undefined => {
   const { code } = instruction;
+  const moffs = absolute.get(code);
+  if (moffs && instruction.memoryDisplSize === 8) {
+    const offset = instruction.memoryDisplacement;
+    if (BigInt.asIntN(32, offset) !== BigInt.asIntN(64, offset)) return moffs;
+  }
   const naming = namings.get(code);
   if (naming) {
     const ways = repeated.get(naming);
@@ -179,11 +189,6 @@ export const namingOf = (instruction: Instruction): Naming | undefined => {
   if (based && instruction.op0Kind === OpKind.Memory) {
     const base = instruction.memoryBase;
     return base === Register.RSP || base === Register.ESP ? based : undefined;
-  }
-  const moffs = absolute.get(code);
-  if (moffs && instruction.memoryDisplSize === 8) {
-    const offset = instruction.memoryDisplacement;
-    return BigInt.asIntN(32, offset) === BigInt.asIntN(64, offset) ? undefined : moffs;
   }
   return undefined;
 };

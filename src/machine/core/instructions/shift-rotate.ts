@@ -1,8 +1,11 @@
-/** Intel SDM vol. 1, "Shift and Rotate Instructions". What the manual leaves open: docs/undefined-behaviour.md. */
+/**
+ * Intel SDM vol. 1, "Shift and Rotate Instructions". OF is the first step's whatever the count: the manual defines it for
+ * a count of 1 only. More of what it leaves open: docs/undefined-behaviour.md.
+ */
 
 import type { Definition } from '../definition';
 import { c64, type Emitter, type Size, signExtend } from '../emitter';
-import { type Expr, i64 } from '../wasm';
+import { type Expr, i64, select } from '../wasm';
 
 const all: readonly Size[] = [8, 16, 32, 64];
 
@@ -17,18 +20,18 @@ type Operation = (e: Emitter, a: Expr, c: Expr) => Outcome;
 /** Bit `n` as 0 or 1. */
 const bit = (value: Expr, n: Expr): Expr => i64.and(i64.shrU(value, n), c64(1));
 const top = (value: Expr, size: Size): Expr => bit(value, c64(size - 1));
-/** Do the two highest bits differ? That is OF after a shift to the right by one. */
+/** Do the two highest bits differ? A step to the left then changes the sign. */
 const topsDiffer = (value: Expr, size: Size): Expr => i64.xor(top(value, size), bit(value, c64(size - 2)));
 const limit = (size: Size): number => (size === 64 ? 63 : 31);
 
 const shl: Operation = (e, a, c) => {
   const result = e.let(i64.shl(a, c));
   const carry = e.let(e.size === 64 ? bit(a, i64.sub(c64(64), c)) : bit(result, c64(e.size)));
-  return { result, carry, overflow: i64.xor(carry, top(result, e.size)) };
+  return { result, carry, overflow: topsDiffer(a, e.size) };
 };
 const shr: Operation = (e, a, c) => {
   const result = e.let(i64.shrU(a, c));
-  return { result, carry: bit(a, i64.sub(c, c64(1))), overflow: topsDiffer(result, e.size) };
+  return { result, carry: bit(a, i64.sub(c, c64(1))), overflow: top(a, e.size) };
 };
 const sar: Operation = (e, a, c) => {
   const wide = e.let(signExtend(a, e.size));
@@ -39,14 +42,13 @@ const rol: Operation = (e, a, c) => {
   const { size } = e;
   const turn = i64.and(c, c64(size - 1));
   const result = e.let(size === 64 ? i64.rotl(a, c) : i64.or(i64.shl(a, turn), i64.shrU(a, i64.sub(c64(size), turn))));
-  const carry = e.let(bit(result, c64(0)));
-  return { result, carry, overflow: i64.xor(carry, top(result, size)) };
+  return { result, carry: bit(result, c64(0)), overflow: topsDiffer(a, size) };
 };
 const ror: Operation = (e, a, c) => {
   const { size } = e;
   const turn = i64.and(c, c64(size - 1));
   const result = e.let(size === 64 ? i64.rotr(a, c) : i64.or(i64.shrU(a, turn), i64.shl(a, i64.sub(c64(size), turn))));
-  return { result, carry: top(result, size), overflow: topsDiffer(result, size) };
+  return { result, carry: top(result, size), overflow: i64.xor(bit(a, c64(0)), top(a, size)) };
 };
 /** Rotates through CF: CF and the operand are one number of `size` + 1 bits. */
 const rcl: Operation = (e, a, c) => {
@@ -58,15 +60,14 @@ const rcl: Operation = (e, a, c) => {
       i64.shrU(i64.shrU(a, c64(1)), i64.sub(c64(size), c)),
     ),
   );
-  const carry = e.let(bit(a, i64.sub(c64(size), c)));
-  return { result, carry, overflow: i64.xor(carry, top(result, size)) };
+  return { result, carry: bit(a, i64.sub(c64(size), c)), overflow: topsDiffer(a, size) };
 };
 const rcr: Operation = (e, a, c) => {
   const { size } = e;
   const cf = e.let(e.carry());
   const back = i64.sub(c64(size), c);
   const result = e.let(i64.or(i64.or(i64.shrU(a, c), i64.shl(cf, back)), i64.shl(i64.shl(a, c64(1)), back)));
-  return { result, carry: bit(a, i64.sub(c, c64(1))), overflow: topsDiffer(result, size) };
+  return { result, carry: bit(a, i64.sub(c, c64(1))), overflow: i64.xor(top(a, size), cf) };
 };
 
 /** The count, masked to five bits, or six for 64-bit operands. */
@@ -95,7 +96,9 @@ const rotate = (name: string, operation: Operation): Definition => ({
   emit: (e) => {
     const c = countOf(e, 1);
     const { result, carry, overflow } = operation(e, e.read(0), c);
-    e.if(i64.ne(c, c64(0)), () => e.setCarryOverflow(carry, overflow));
+    // Processors rotate registers by an immediate in another way: a count other than 1 keeps OF.
+    const of = e.hasImmediate() && !e.isMemory(0) ? select(i64.eq(c, c64(1)), overflow, e.overflow()) : overflow;
+    e.if(i64.ne(c, c64(0)), () => e.setCarryOverflow(carry, e.let(of)));
     e.write(0, result);
   },
 });
@@ -142,23 +145,22 @@ const shld = double('shld', (e, a, b, c) => {
   if (size === 16) {
     const wide = e.let(i64.shl(threefold(e, a, b), c));
     const result = e.let(i64.shrU(wide, c64(32)));
-    const carry = e.let(bit(wide, c64(48)));
-    return { result, carry, overflow: i64.xor(carry, top(result, size)) };
+    return { result, carry: bit(wide, c64(48)), overflow: topsDiffer(a, size) };
   }
   const rest = e.let(i64.sub(c64(size), c));
   const result = e.let(i64.or(i64.shl(a, c), i64.shrU(b, rest)));
-  const carry = e.let(bit(a, rest));
-  return { result, carry, overflow: i64.xor(carry, top(result, size)) };
+  return { result, carry: bit(a, rest), overflow: topsDiffer(a, size) };
 });
 const shrd = double('shrd', (e, a, b, c) => {
   const { size } = e;
+  const overflow = i64.xor(top(a, size), bit(b, c64(0)));
   if (size === 16) {
     const wide = threefold(e, a, b);
     const result = e.let(i64.shrU(wide, c));
-    return { result, carry: bit(wide, i64.sub(c, c64(1))), overflow: topsDiffer(result, size) };
+    return { result, carry: bit(wide, i64.sub(c, c64(1))), overflow };
   }
   const result = e.let(i64.or(i64.shrU(a, c), i64.shl(b, i64.sub(c64(size), c))));
-  return { result, carry: bit(a, i64.sub(c, c64(1))), overflow: topsDiffer(result, size) };
+  return { result, carry: bit(a, i64.sub(c, c64(1))), overflow };
 });
 
 export const shiftAndRotate: readonly Definition[] = [

@@ -73,9 +73,9 @@ const popAll: Definition = {
 };
 
 /**
- * ENTER copies `level` - 1 frame pointers from the calling procedure's frame. First every access is tried, then made:
- * the second time none can fail, so that the loads after the first store are no danger. The processor also tries a
- * write at the final stack pointer.
+ * ENTER copies `level` - 1 frame pointers from the calling procedure's frame. It stores as it goes, as processors do,
+ * and changes registers only when nothing can fail any more: executed again after a fault it stores the same. The last
+ * thing tried is a write at the final stack pointer.
  */
 const enter: Definition = {
   name: 'enter',
@@ -87,41 +87,32 @@ const enter: Definition = {
   emit: (e) => {
     const bytes = e.size / 8;
     const level = e.let(i64.and(e.secondImmediate(), c64(31)));
-    const room = i64.and(e.immediate(), c64(0xffff));
     const pointer = e.let(e.stackPointer());
     const base = e.gpr(RBP, 64);
-    /** The n-th value pushed, from 1. */
-    const pushed = (n: Expr): Expr => e.stackAddress(i64.mul(n, c64(bytes)), e.size, true);
-    /** The n-th frame pointer of the calling frame, from 1. */
-    const copied = (n: Expr): Expr =>
-      e.stackAddress(i64.sub(pointer, i64.sub(base, i64.mul(n, c64(bytes)))), e.size, false);
+    /** Stores the n-th value, from 1. */
+    const pushAs = (n: Expr, value: Expr): void => {
+      const address = e.stackAddress(i64.mul(n, c64(bytes)), e.size, true);
+      e.probe(address, e.size);
+      e.store(address, e.size, value);
+    };
+    pushAs(c64(1), base);
     const n = e.variable(c64(1));
-    const forEachCopied = (body: () => void): void =>
-      e.if(i64.gtU(level, c64(1)), () => {
-        n.set(c64(1));
-        e.repeat(() => {
-          body();
-          n.set(i64.add(n.get, c64(1)));
-          return i64.ltU(n.get, level);
-        });
-      });
-    const nested = i64.ne(level, c64(0));
     const next = (): Expr => i64.add(n.get, c64(1));
-
-    e.probe(pushed(c64(1)), e.size);
-    forEachCopied(() => {
-      e.load(copied(n.get), e.size);
-      e.probe(pushed(next()), e.size);
-    });
-    e.if(nested, () => e.probe(pushed(i64.add(level, c64(1))), e.size));
+    e.if(i64.gtU(level, c64(1)), () =>
+      e.repeat(() => {
+        const fromBase = i64.sub(base, i64.mul(n.get, c64(bytes)));
+        const copied = e.load(e.stackAddress(i64.sub(pointer, fromBase), e.size, false), e.size);
+        pushAs(next(), copied);
+        n.set(next());
+        return i64.ltU(n.get, level);
+      }),
+    );
+    const frame = e.let(i64.sub(pointer, c64(bytes)));
+    e.if(i64.ne(level, c64(0)), () => pushAs(i64.add(level, c64(1)), frame));
     // Level n pushes n + 1 values.
+    const room = i64.and(e.immediate(), c64(0xffff));
     const below = e.let(i64.add(i64.mul(i64.add(level, c64(1)), c64(bytes)), room));
     e.probe(e.stackAddress(below, e.size, true), e.size);
-
-    e.store(pushed(c64(1)), e.size, base);
-    forEachCopied(() => e.store(pushed(next()), e.size, e.load(copied(n.get), e.size)));
-    const frame = e.let(i64.sub(pointer, c64(bytes)));
-    e.if(nested, () => e.store(pushed(i64.add(level, c64(1))), e.size, frame));
     e.setGpr(RBP, frame, e.size);
     e.moveStack(i64.sub(c64(0), below));
   },

@@ -15,8 +15,8 @@ const DF = 0x400;
 /** What an iteration does once all its accesses are sure to succeed. */
 interface Iteration {
   commit(): void;
-  /** May the repetition go on? Comparing ones say whether the elements were equal. */
-  readonly equal?: Expr;
+  /** Of the comparing ones: were the elements equal, and the flags that tell how they differ. */
+  readonly comparison?: { readonly equal: Expr; setFlags(): void };
 }
 type Body = (e: Emitter) => Iteration;
 
@@ -68,7 +68,7 @@ const load: Body = (e) => {
     },
   };
 };
-const compared = (e: Emitter, a: Expr, b: Expr): { equal: Expr; setFlags(): void } => {
+const compared = (e: Emitter, a: Expr, b: Expr): Iteration['comparison'] => {
   const r = e.let(i64.sub(a, b));
   return { equal: e.let(i64.eqz(r)), setFlags: () => e.flagsSub(a, b, r) };
 };
@@ -78,11 +78,9 @@ const compare: Body = (e) => {
   const a = e.load(first.address, e.size);
   const second = at(e, RDI, false);
   const b = e.load(second.address, e.size);
-  const { equal, setFlags } = compared(e, a, b);
   return {
-    equal,
+    comparison: compared(e, a, b),
     commit: () => {
-      setFlags();
       first.advance(by);
       second.advance(by);
     },
@@ -92,14 +90,7 @@ const scan: Body = (e) => {
   const by = step(e);
   const second = at(e, RDI, false);
   const b = e.load(second.address, e.size);
-  const { equal, setFlags } = compared(e, e.gpr(RAX), b);
-  return {
-    equal,
-    commit: () => {
-      setFlags();
-      second.advance(by);
-    },
-  };
+  return { comparison: compared(e, e.gpr(RAX), b), commit: () => second.advance(by) };
 };
 
 const common = { forms: [''], sizes: all, first: 'none', addressed: true, moded: true } as const;
@@ -107,16 +98,26 @@ const common = { forms: [''], sizes: all, first: 'none', addressed: true, moded:
 const once = (name: string, body: Body): Definition => ({
   ...common,
   name,
-  emit: (e) => body(e).commit(),
+  emit: (e) => {
+    const { commit, comparison } = body(e);
+    comparison?.setFlags();
+    commit();
+  },
 });
 
-/** `while`: the elements must be equal (REPE) or differ (REPNE), or it does not matter (REP). */
+/**
+ * It goes on while the elements are equal (REPE) or differ (REPNE), or always (REP). Processors set the flags at the
+ * last iteration: a fault or a trap before it finds those from before the instruction. A 32-bit count clears the upper
+ * half of RCX before anything else.
+ */
 const repeated = (name: string, body: Body, goesOn: 'equal' | 'different' | 'always'): Definition => ({
   ...common,
   name,
   flow: 'rep',
+  multiCommit: true,
   emit: (e) => {
     const count = e.gpr(RCX, e.addressSize);
+    if (e.long && e.addressSize === 32) e.setGpr(RCX, count, 32);
     e.if(
       i64.eqz(count),
       () => {
@@ -124,7 +125,8 @@ const repeated = (name: string, body: Body, goesOn: 'equal' | 'different' | 'alw
         e.goNext();
       },
       () => {
-        const { commit, equal } = body(e);
+        const { commit, comparison } = body(e);
+        const equal = comparison?.equal;
         const left = e.let(truncate(i64.sub(count, c64(1)), e.addressSize));
         const more = i64.ne(left, c64(0));
         const holds = goesOn === 'different' && equal ? i32.eqz(equal) : equal;
@@ -133,6 +135,7 @@ const repeated = (name: string, body: Body, goesOn: 'equal' | 'different' | 'alw
         commit();
         e.setGpr(RCX, left, e.addressSize);
         e.if(again, () => e.goAgain());
+        comparison?.setFlags();
         e.goNext();
       },
     );

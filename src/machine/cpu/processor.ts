@@ -1,0 +1,102 @@
+/** One processor as the core sees it: translation, delivery, and the instructions that have no handler. */
+
+import { type Instruction, Mnemonic, Register } from 'iced-x86';
+import { exception } from '../../x86/exceptions';
+import { flagBits, segmentNames } from '../../x86/registers';
+import type { Architecture } from '../core/engine';
+import type { FaultRecord } from '../core/event';
+import { Fault } from '../core/fault';
+import { access, state as layout } from '../core/layout';
+import type { SegmentIndex } from '../core/state';
+import type { Cpu } from './cpu';
+import { deliverFault } from './interrupt-delivery';
+import { PagedMemory } from './linear-memory';
+import { type AccessKind, type Accessor, Paging, type PagingOptions } from './paging';
+import { executeSlow, supportsInstruction } from './slow-instructions';
+
+/** Flags after whose change the processor looks at interrupts and traps before it goes on. */
+const ATTENTION = flagBits.IF | flagBits.TF | flagBits.RF | flagBits.AC;
+
+export class Processor implements Architecture {
+  readonly paging: Paging;
+  /** The faults that led to a shutdown, frozen when it happened. */
+  shutdownChain: readonly FaultRecord[] | undefined;
+  /** The instruction just executed was INT n, INT3, INTO or INT1. */
+  enteredHandler = false;
+  /** Debug registers were written. */
+  debugChanged: (() => void) | undefined;
+
+  constructor(
+    readonly cpu: Cpu,
+    options: PagingOptions,
+  ) {
+    this.paging = new Paging(cpu, options);
+    cpu.paging = this.paging;
+    cpu.linear = new PagedMemory(cpu, this.paging);
+  }
+
+  get fault(): Fault | undefined {
+    return this.paging.fault;
+  }
+  translate(low: number, high: number, kind: AccessKind, who: Accessor): number {
+    const physical = this.paging.translate(low, high, kind, who);
+    return physical < 0 ? physical : this.cpu.physical.gate(physical);
+  }
+  mayDerive(kind: AccessKind): boolean {
+    return this.paging.mayDerive(kind);
+  }
+
+  execute(instruction: Instruction): void {
+    const { state } = this.cpu;
+    const before = state.getU32(layout.flags) & ATTENTION;
+    this.enteredHandler = softwareInterrupts.has(instruction.mnemonic);
+    executeSlow(this.cpu, instruction);
+    if (instruction.mnemonic === Mnemonic.Mov && instruction.op0Register >= Register.DR0) this.debugChanged?.();
+    const changed = (before ^ state.getU32(layout.flags)) & ATTENTION;
+    if (changed || state.getU32(layout.interruptibility) & 3 || state.getU32(layout.activity))
+      state.setU32(layout.leave, 1);
+  }
+
+  deliver(fault: Fault): void {
+    const { cpu } = this;
+    const delivery = deliverFault(cpu, fault);
+    cpu.state.setU32(layout.leave, 1);
+    if (delivery.shutdown) this.shutdownChain = delivery.chain;
+  }
+
+  refusal(vector: number, errorCode: number | undefined, reason: string): Fault {
+    const { state } = this.cpu;
+    if (reason !== 'segment.limit') return new Fault(vector, { rule: reason as 'segment.limit' }, errorCode);
+    const segment = (state.getU32(layout.accessSize) >>> 8) as SegmentIndex;
+    return new Fault(
+      vector,
+      {
+        rule: segmentRule(state.segmentAccess(segment), state.getU32(layout.accessKind) === access.write),
+        selector: state.selector(segment),
+        register: segmentNames[segment],
+        linear: state.getU64(layout.accessAddress),
+      },
+      errorCode,
+    );
+  }
+
+  misaligned(low: number, high: number): Fault {
+    const linear = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+    return new Fault(exception.AC, { rule: 'alignment', linear }, 0);
+  }
+
+  supports(instruction: Instruction): boolean {
+    return supportsInstruction(this.cpu, instruction);
+  }
+}
+
+const softwareInterrupts = new Set([Mnemonic.Int, Mnemonic.Int3, Mnemonic.Into, Mnemonic.Int1]);
+
+/** Which of its rules a segment refused by. */
+const segmentRule = (rights: number, write: boolean) => {
+  if (rights & (1 << 16)) return 'segment.null' as const;
+  const code = (rights & 8) !== 0;
+  if (write && (code || !(rights & 2))) return 'segment.not-writable' as const;
+  if (!write && code && !(rights & 2)) return 'segment.not-readable' as const;
+  return 'segment.limit' as const;
+};

@@ -1,0 +1,65 @@
+/** Who hears of what happens: subscribers by kind, and counters that always run. */
+
+import type { EventKind, MachineEvent } from './core/event';
+
+export type Listener = (event: MachineEvent) => void;
+
+/** The detail by which a kind of event is counted; kinds without a row are counted whole. */
+const details: Partial<Record<EventKind, (event: Record<string, unknown>) => number>> = {
+  trap: (event) => event.vector as number,
+  int: (event) => event.vector as number,
+  irq: (event) => event.vector as number,
+};
+
+export class Events {
+  /** By kind, then by vector (or 0). */
+  readonly counts = new Map<EventKind, Map<number, number>>();
+  private readonly listeners = new Map<EventKind, Listener[]>();
+
+  /** Calls the listener at every event of these kinds. @returns a function that ends the subscription. */
+  on(kinds: readonly EventKind[], listener: Listener): () => void {
+    for (const kind of kinds) this.listeners.set(kind, [...(this.listeners.get(kind) ?? []), listener]);
+    return () => {
+      for (const kind of kinds) {
+        const left = (this.listeners.get(kind) ?? []).filter((other) => other !== listener);
+        if (left.length > 0) this.listeners.set(kind, left);
+        else this.listeners.delete(kind);
+      }
+    };
+  }
+
+  wanted(kind: EventKind): boolean {
+    return this.listeners.has(kind);
+  }
+
+  /** Counts the event; makes and sends it only while somebody listens or its detail is counted. */
+  emit(
+    kind: EventKind,
+    position: () => { step: number; vcpu: number; rip: bigint },
+    make: () => Record<string, unknown>,
+  ): void {
+    const detail = details[kind];
+    const listeners = this.listeners.get(kind);
+    const event = detail || listeners ? make() : undefined;
+    this.count(kind, detail && event ? detail(event) : 0);
+    if (!listeners || !event) return;
+    const whole = { kind, ...position(), ...event } as unknown as MachineEvent;
+    for (const listener of listeners) listener(whole);
+  }
+
+  private count(kind: EventKind, detail: number): void {
+    let counts = this.counts.get(kind);
+    if (!counts) {
+      counts = new Map();
+      this.counts.set(kind, counts);
+    }
+    counts.set(detail, (counts.get(detail) ?? 0) + 1);
+  }
+
+  /** How often a kind happened. */
+  total(kind: EventKind): number {
+    let sum = 0;
+    for (const count of this.counts.get(kind)?.values() ?? []) sum += count;
+    return sum;
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * All that comes into the machine from outside, at the step at which it came: keys, serial bytes, the debugger's own
+ * edits. A run from the same start with the same log is the same run.
+ */
+
+export type Input =
+  /** Bytes that arrive at COM1. */
+  | { readonly kind: 'serial'; readonly bytes: readonly number[] }
+  /** Scan codes (set 1) from the keyboard. */
+  | { readonly kind: 'keys'; readonly scancodes: readonly number[] }
+  /** A register set by the debugger; the name is an expression's name for it: `rax`, `cr3`, `rflags`, `gs.base`. */
+  | { readonly kind: 'register'; readonly vcpu: number; readonly name: string; readonly value: bigint }
+  /** Physical memory written by the debugger. */
+  | { readonly kind: 'memory'; readonly physical: number; readonly bytes: readonly number[] }
+  /** An interrupt line pulsed, an NMI or INIT sent by the debugger. */
+  | { readonly kind: 'interrupt'; readonly line: number }
+  | { readonly kind: 'nmi'; readonly vcpu: number }
+  | { readonly kind: 'init'; readonly vcpu: number }
+  | { readonly kind: 'reset' };
+
+export interface LoggedInput {
+  readonly step: number;
+  readonly input: Input;
+}
+
+export class InputLog {
+  readonly entries: LoggedInput[] = [];
+  /** Entries before this one have been applied. */
+  cursor = 0;
+
+  /** New input at a step: what was logged for later belongs to another future now. @returns that future. */
+  add(step: number, input: Input): readonly LoggedInput[] {
+    const future = this.entries.splice(this.cursor);
+    this.entries.push({ step, input });
+    this.cursor = this.entries.length;
+    return future;
+  }
+
+  /** Step of the next entry to be applied again; `Infinity` when there is none. */
+  get nextStep(): number {
+    return this.entries[this.cursor]?.step ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The entries due at a step, which then count as applied. */
+  *due(step: number): Generator<Input> {
+    for (let next = this.entries[this.cursor]; next && next.step <= step; next = this.entries[this.cursor]) {
+      this.cursor++;
+      yield next.input;
+    }
+  }
+}

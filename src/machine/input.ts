@@ -1,0 +1,96 @@
+/** What an input from outside does to the machine. */
+
+import { state as layout } from './core/layout';
+import type { SegmentIndex } from './core/state';
+import type { Input } from './history/input-log';
+import type { Machine } from './pc';
+import type { VirtualCpu } from './virtual-cpu';
+
+type Setter = (vcpu: VirtualCpu, value: bigint) => void;
+
+const gprs = [
+  'rax',
+  'rcx',
+  'rdx',
+  'rbx',
+  'rsp',
+  'rbp',
+  'rsi',
+  'rdi',
+  'r8',
+  'r9',
+  'r10',
+  'r11',
+  'r12',
+  'r13',
+  'r14',
+  'r15',
+];
+const segments = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'];
+
+/** Every register that can be set from outside, by its name in lower case. */
+export const registerSetters: ReadonlyMap<string, Setter> = new Map<string, Setter>([
+  ...gprs.map((name, n): [string, Setter] => [name, ({ state }, value) => state.setGpr(n, BigInt.asUintN(64, value))]),
+  ['rip', ({ state }, value) => (state.rip = BigInt.asUintN(64, value))],
+  ['rflags', ({ state }, value) => (state.rflags = Number(BigInt.asUintN(32, value)))],
+  ...(['cr0', 'cr2', 'cr3', 'cr4', 'efer'] as const).map((name): [string, Setter] => [
+    name,
+    ({ state, processor }, value) => {
+      state[name] = BigInt.asUintN(64, value);
+      if (name !== 'cr2') processor.paging.dropEverything();
+    },
+  ]),
+  ...[0, 1, 2, 3, 6, 7].map((n): [string, Setter] => [
+    `dr${n}`,
+    ({ state, debug }, value) => {
+      state.setDr(n, BigInt.asUintN(64, value));
+      debug.changed();
+    },
+  ]),
+  ...segments.flatMap((name, n): [string, Setter][] => {
+    const set = (field: 'selector' | 'base' | 'limit' | 'access'): [string, Setter] => [
+      `${name}.${field}`,
+      ({ state }, value) => {
+        const segment = state.segment(n as SegmentIndex);
+        const next = field === 'base' ? BigInt.asUintN(64, value) : Number(BigInt.asUintN(32, value));
+        state.setSegment(n as SegmentIndex, { ...segment, [field]: next });
+      },
+    ];
+    return [set('selector'), set('base'), set('limit'), set('access')];
+  }),
+  ...(['gdtr', 'idtr'] as const).flatMap((name): [string, Setter][] => [
+    [`${name}.base`, ({ state }, base) => (state[name] = { ...state[name], base })],
+    [`${name}.limit`, ({ state }, limit) => (state[name] = { ...state[name], limit: Number(limit & 0xffffn) })],
+  ]),
+]);
+
+export const applyInput = (machine: Machine, input: Input): void => {
+  const vcpu = (index: number) => machine.cpus[index] as VirtualCpu;
+  switch (input.kind) {
+    case 'serial':
+      machine.devices.com1.receive(Uint8Array.from(input.bytes));
+      break;
+    case 'keys':
+      machine.devices.keyboard.scancodes(input.scancodes);
+      break;
+    case 'register':
+      registerSetters.get(input.name)?.(vcpu(input.vcpu), input.value);
+      vcpu(input.vcpu).engine.settle();
+      break;
+    case 'memory':
+      machine.physical.pokeBytes(input.physical, Uint8Array.from(input.bytes));
+      break;
+    case 'interrupt':
+      machine.devices.interruptLine(input.line, true);
+      machine.devices.interruptLine(input.line, false);
+      break;
+    case 'nmi':
+      vcpu(input.vcpu).state.setU32(layout.pendingNmi, 1);
+      break;
+    case 'init':
+      vcpu(input.vcpu).state.setU32(layout.pendingInit, 1);
+      break;
+    case 'reset':
+      machine.reset();
+  }
+};

@@ -1,0 +1,503 @@
+/**
+ * The board: vCPUs, memory, devices, and the loop that gives the vCPUs their turns, lets virtual time pass and brings
+ * interrupts to the processors. All that comes from outside comes through the input log.
+ */
+
+import { type Prepared, placeMemory, resetCpu, setBootState, startApplicationProcessor } from './boot';
+import { Breakpoints } from './breakpoints';
+import type { Counters } from './core/engine';
+import type { EventKind, FaultRecord } from './core/event';
+import type { Fault } from './core/fault';
+import { Handlers } from './core/handlers';
+import { state as layout } from './core/layout';
+import { CoreMemory } from './core/memory';
+import { type AccessSize, type DeviceSpace, PhysicalMemory } from './core/physical';
+import type { Surroundings } from './cpu/cpu';
+import { deliverInterrupt, deliverNmi } from './cpu/interrupt-delivery';
+import { type CpuModel, makeModel } from './cpu/model';
+import { createDevices, type Devices } from './devices/board-devices';
+import type { MmioBus } from './devices/bus';
+import type { FwCfgFile } from './devices/fw-cfg';
+import { Events } from './events';
+import { type Input, InputLog } from './history/input-log';
+import { type Snapshot, Snapshots } from './history/snapshot';
+import { applyInput } from './input';
+import { activity, VirtualCpu } from './virtual-cpu';
+
+export interface MachineOptions {
+  /** The bytes of core.wasm, or the module compiled from them. */
+  readonly core: Uint8Array | WebAssembly.Module;
+  /** RAM in bytes, a multiple of 4 KiB: 1 MiB - 2 GiB. */
+  readonly memoryBytes?: number;
+  /** Name of a preset, or a model. */
+  readonly cpu?: string | CpuModel;
+  readonly cpus?: number;
+  /** `none` walks the page tables at every access. */
+  readonly tlb?: 'keep' | 'none';
+  /** Value of IA32_FEATURE_CONTROL at power-on. */
+  readonly featureControl?: number;
+  /** Seconds since 1970 that the clock shows at the start. */
+  readonly startTime?: number;
+  /** Where RDRAND and RDSEED start. */
+  readonly seed?: bigint;
+  /** Bytes that the guest sends on COM1, and on port 0xE9. */
+  readonly serial?: (byte: number) => void;
+  readonly console?: (byte: number) => void;
+  /** Files that the guest finds through fw_cfg, by name. */
+  readonly firmwareFiles?: readonly FwCfgFile[];
+}
+
+/** Why a run came back. */
+export type Stop =
+  | { readonly reason: 'limit' }
+  | { readonly reason: 'breakpoint'; readonly vcpu: number; readonly linear: bigint }
+  | {
+      readonly reason: 'watchpoint';
+      readonly vcpu: number;
+      readonly id: number;
+      readonly access: 'read' | 'write';
+      readonly address: bigint;
+    }
+  | { readonly reason: 'fault'; readonly vcpu: number; readonly fault: Fault }
+  | { readonly reason: 'requested'; readonly what: string }
+  /** Nothing but outside input can wake the machine; `never` not even that. */
+  | { readonly reason: 'halted'; readonly never: boolean }
+  | { readonly reason: 'power-off' }
+  | { readonly reason: 'reset'; readonly by: string }
+  | { readonly reason: 'guest-exit'; readonly value: number }
+  | { readonly reason: 'triple-fault'; readonly vcpu: number; readonly chain: readonly FaultRecord[] }
+  | { readonly reason: 'no-progress'; readonly vcpu: number };
+
+/** What the board itself keeps in a snapshot. */
+type Saved = Readonly<{
+  steps: Counters;
+  extraTime: number;
+  turnLeft: number;
+  current: number;
+  random: bigint;
+  cursor: number;
+}>;
+
+/** Steps of one vCPU before the next has its turn. */
+const TURN = 1000;
+/** Steps without a retired instruction or a REP iteration after which a run is given up. */
+const PATIENCE = 1_000_000;
+
+export class Machine {
+  readonly memory = new CoreMemory();
+  readonly physical = new PhysicalMemory(this.memory);
+  readonly events = new Events();
+  readonly log = new InputLog();
+  readonly model: CpuModel;
+  readonly devices: Devices;
+  readonly cpus: readonly VirtualCpu[] = [];
+  readonly breakpoints: Breakpoints;
+  readonly memoryBytes: number;
+  /** Asked before a fault is delivered; true stops before the delivery. */
+  stopOnFault: ((vcpu: number, fault: Fault) => boolean) | undefined;
+  /** Index of the vCPU whose turn it is. */
+  current = 0;
+
+  /** Steps, and those that retired nothing (of which REP iterations and charges are known). */
+  private readonly steps = { step: 0, unretired: 0, repeats: 0 };
+  /** Virtual time beyond one tick a step. */
+  private extraTime = 0;
+  private turnLeft = TURN;
+  private nextEvent = 0;
+  private random: bigint;
+  private progressStep = 0;
+  private progressMark = 0;
+  private stopRequest: Stop | undefined;
+  private prepared: Prepared | undefined;
+  private readonly snapshots: Snapshots<Saved>;
+  /** A stop that was reported at this step and is not to be reported again when going on. */
+  private resumeFrom = -1;
+
+  constructor(private readonly options: MachineOptions) {
+    const module =
+      options.core instanceof WebAssembly.Module ? options.core : new WebAssembly.Module(options.core as BufferSource);
+    const handlers = new Handlers(module);
+    this.memoryBytes = options.memoryBytes ?? 64 * 1024 * 1024;
+    const count = options.cpus ?? 1;
+    this.model =
+      typeof options.cpu === 'object' ? options.cpu : makeModel(options.cpu ?? 'haswell', { cpus: count, index: 0 });
+    this.random = options.seed ?? 1n;
+    this.devices = this.makeDevices(count);
+    this.physical.devices = this.deviceSpace();
+    const cpus: VirtualCpu[] = [];
+    for (let index = 0; index < count; index++) {
+      const core = { module, handlers, counters: this.steps, code: cpus[0]?.engine.code };
+      const vcpu = new VirtualCpu(
+        index,
+        this.physical,
+        this.model,
+        this.surroundings(index),
+        core,
+        options.tlb ?? 'keep',
+      );
+      vcpu.engine.beforeDelivery = (fault) => this.beforeDelivery(index, fault);
+      cpus.push(vcpu);
+    }
+    this.cpus = cpus;
+    this.breakpoints = new Breakpoints(
+      cpus,
+      (stop) => this.stop(stop),
+      () => this.steps.step,
+    );
+    this.snapshots = new Snapshots(
+      this.physical,
+      () => {
+        for (const vcpu of this.cpus) vcpu.engine.translationsDropped();
+      },
+      (page) => {
+        for (const vcpu of this.cpus) vcpu.engine.tables.frameGiven(page);
+      },
+    );
+    const first = cpus[0] as VirtualCpu;
+    this.physical.codeWritten = (address, size) => first.engine.code.written(address, size);
+  }
+
+  // Position and time
+
+  get counters(): { readonly step: number; readonly retired: number; readonly vtime: number } {
+    const step = this.step;
+    return { step, retired: step - this.steps.unretired, vtime: step + this.extraTime };
+  }
+  /** Exact also while an instruction is being executed. */
+  private get step(): number {
+    return this.cpus[this.current]?.engine.position ?? this.steps.step;
+  }
+  private now(): number {
+    return this.step + this.extraTime;
+  }
+
+  // Start
+
+  /** Places a program and brings the machine to the first instruction of its boot contract. */
+  load(prepared: Prepared): void {
+    this.prepared = prepared;
+    this.reset();
+  }
+
+  /** As after power-on, with the program placed again; counters go on. */
+  reset(): void {
+    const { prepared } = this;
+    this.devices.reset();
+    placeMemory(this.physical, this.memoryBytes, prepared);
+    for (const vcpu of this.cpus) {
+      resetCpu(vcpu, this.options.featureControl ?? 0);
+      if (vcpu.index > 0) vcpu.state.setU32(layout.activity, activity.waitForSipi);
+    }
+    this.cpus[0]?.engine.code.dropAll();
+    if (prepared) setBootState(this.cpus[0] as VirtualCpu, this.devices, prepared);
+    this.current = 0;
+    this.turnLeft = TURN;
+    this.nextEvent = this.now();
+  }
+
+  // Running
+
+  /** Runs at most `limit` steps. */
+  run(limit: number): Stop {
+    return this.go(this.steps.step + limit);
+  }
+  /** Runs to an exact step; earlier stops are reported. */
+  runTo(step: number): Stop {
+    return this.go(step);
+  }
+  /** Exactly one step, if the machine is not at its end. */
+  singleStep(): Stop {
+    return this.go(this.steps.step + 1);
+  }
+
+  /** To be called by an event's listener: the run stops after the present step. */
+  requestStop(what: string): void {
+    this.stop({ reason: 'requested', what });
+  }
+  private stop(stop: Stop): void {
+    this.stopRequest ??= stop;
+    for (const vcpu of this.cpus) vcpu.state.setU32(layout.leave, 1);
+  }
+
+  private go(end: number): Stop {
+    this.stopRequest = undefined;
+    const first = this.steps.step;
+    this.breakpoints.resumeAt = first;
+    while (this.steps.step < end) {
+      if (this.steps.step >= this.log.nextStep)
+        for (const input of this.log.due(this.steps.step)) applyInput(this, input);
+      const now = this.steps.step + this.extraTime;
+      if (now >= this.nextEvent) {
+        this.devices.advance(now);
+        this.nextEvent = this.devices.nextEvent();
+      }
+      const vcpu = this.cpus[this.current] as VirtualCpu;
+      if (!this.attend(vcpu)) {
+        if (!vcpu.active) {
+          const halted = this.passTurn(end);
+          if (halted) return halted;
+        } else this.execute(vcpu, Math.min(end, this.log.nextStep) - this.steps.step, now);
+      }
+      const { shutdownChain } = vcpu.processor;
+      if (shutdownChain) {
+        vcpu.processor.shutdownChain = undefined;
+        return { reason: 'triple-fault', vcpu: vcpu.index, chain: shutdownChain };
+      }
+      if (this.stopRequest) {
+        this.resumeFrom = this.steps.step;
+        return this.stopRequest;
+      }
+      if (this.isStuck()) return { reason: 'no-progress', vcpu: vcpu.index };
+    }
+    return { reason: 'limit' };
+  }
+
+  private execute(vcpu: VirtualCpu, atMost: number, now: number): void {
+    const { engine } = vcpu;
+    const before = this.steps.step;
+    if (vcpu.debug.mustStep()) vcpu.debug.stepOnce();
+    else engine.run(Math.min(atMost, this.cpus.length > 1 ? this.turnLeft : atMost, Math.max(1, this.nextEvent - now)));
+    if (this.cpus.length > 1) {
+      this.turnLeft -= this.steps.step - before;
+      if (this.turnLeft <= 0) this.nextTurn();
+    }
+  }
+
+  /** Brings what waits for the processor at this boundary; true when that was a step. */
+  private attend(vcpu: VirtualCpu): boolean {
+    const { state } = vcpu;
+    if (state.getU32(layout.pendingInit)) {
+      state.setU32(layout.pendingInit, 0);
+      this.initialise(vcpu);
+      return false;
+    }
+    const shadow = state.getU32(layout.interruptibility);
+    const active = state.getU32(layout.activity);
+    if (active === activity.shutdown || active === activity.waitForSipi) return false;
+    if (vcpu.debug.deliverPending(shadow)) return this.delivered(vcpu);
+    if (state.getU32(layout.pendingNmi) && !(shadow & 0xb)) {
+      state.setU32(layout.pendingNmi, 0);
+      deliverNmi(vcpu.cpu);
+      return this.delivered(vcpu);
+    }
+    if (shadow & 3 || !(state.getU32(layout.flags) & 0x200)) return false;
+    if (!this.devices.interruptPending(vcpu.index)) return false;
+    const delivery = deliverInterrupt(vcpu.cpu, this.devices.acknowledgeInterrupt(vcpu.index));
+    if (delivery.shutdown) vcpu.processor.shutdownChain = delivery.chain;
+    return this.delivered(vcpu);
+  }
+
+  private delivered(vcpu: VirtualCpu): true {
+    this.steps.step++;
+    this.steps.unretired++;
+    vcpu.engine.settle();
+    return true;
+  }
+
+  private initialise(vcpu: VirtualCpu): void {
+    resetCpu(vcpu, this.options.featureControl ?? 0, true);
+    vcpu.state.setU32(layout.activity, vcpu.index === 0 ? activity.active : activity.waitForSipi);
+  }
+
+  private nextTurn(): void {
+    this.current = (this.current + 1) % this.cpus.length;
+    this.turnLeft = TURN;
+  }
+
+  /** The vCPU whose turn it is does nothing: another one's turn, or time passes until something happens. */
+  private passTurn(_end: number): Stop | undefined {
+    const other = this.cpus.findIndex((_, n) =>
+      this.canRun(this.cpus[(this.current + 1 + n) % this.cpus.length] as VirtualCpu),
+    );
+    if (other >= 0) {
+      this.current = (this.current + 1 + other) % this.cpus.length;
+      this.turnLeft = TURN;
+      return undefined;
+    }
+    const wakes = this.cpus.some(
+      (vcpu) => vcpu.state.getU32(layout.activity) === activity.halted && vcpu.state.getU32(layout.flags) & 0x200,
+    );
+    const next = this.devices.nextWake();
+    if (!wakes || next === Number.POSITIVE_INFINITY) return { reason: 'halted', never: !wakes };
+    const due = this.devices.nextEvent();
+    const now = this.steps.step + this.extraTime;
+    if (due > now) this.extraTime += due - now;
+    return undefined;
+  }
+
+  private canRun(vcpu: VirtualCpu): boolean {
+    if (vcpu.active || vcpu.state.getU32(layout.pendingInit)) return true;
+    if (vcpu.state.getU32(layout.activity) !== activity.halted) return false;
+    if (vcpu.state.getU32(layout.pendingNmi)) return true;
+    return (vcpu.state.getU32(layout.flags) & 0x200) !== 0 && this.devices.interruptPending(vcpu.index);
+  }
+
+  private isStuck(): boolean {
+    const done = this.steps.step - this.steps.unretired + this.steps.repeats;
+    if (done !== this.progressMark) {
+      this.progressMark = done;
+      this.progressStep = this.steps.step;
+    }
+    return this.steps.step - this.progressStep >= PATIENCE;
+  }
+
+  private beforeDelivery(vcpu: number, fault: Fault): boolean {
+    if (!this.stopOnFault || this.resumeFrom === this.steps.step) return false;
+    if (!this.stopOnFault(vcpu, fault)) return false;
+    this.stop({ reason: 'fault', vcpu, fault });
+    return true;
+  }
+
+  // Outside input
+
+  /** Applies something from outside at the present step, and logs it. */
+  input(input: Input): void {
+    this.log.add(this.steps.step, input);
+    applyInput(this, input);
+  }
+
+  // The past
+
+  snapshot(): Snapshot<Saved> {
+    return this.snapshots.take(this.cpus, this.devices.all, this.saved());
+  }
+  restore(snapshot: Snapshot<Saved>): void {
+    const saved = this.snapshots.restore(snapshot, this.cpus, this.devices.all);
+    Object.assign(this.steps, saved.steps);
+    this.extraTime = saved.extraTime;
+    this.turnLeft = saved.turnLeft;
+    this.current = saved.current;
+    this.random = saved.random;
+    this.log.cursor = saved.cursor;
+    this.progressStep = this.steps.step;
+    this.nextEvent = 0;
+    for (const vcpu of this.cpus) vcpu.engine.settle();
+  }
+  private saved(): Saved {
+    const { extraTime, turnLeft, current, random } = this;
+    return { steps: { ...this.steps }, extraTime, turnLeft, current, random, cursor: this.log.cursor };
+  }
+  /** The whole machine in 128 bits: equal states have equal hashes, however they were reached. */
+  stateHash(): string {
+    return this.snapshots.hash(this.cpus, this.devices.all, { ...this.saved(), cursor: 0 });
+  }
+
+  // Surroundings
+
+  private makeDevices(count: number): Devices {
+    const { options } = this;
+    return createDevices(
+      { now: () => this.now(), frequency: this.model.frequency },
+      {
+        cpus: count,
+        memoryBytes: this.memoryBytes,
+        startTime: options.startTime ?? 0,
+        files: options.firmwareFiles ?? [],
+        serial: options.serial ?? (() => {}),
+        console: options.console ?? options.serial ?? (() => {}),
+        exit: (value) => this.stop({ reason: 'guest-exit', value }),
+        powerOff: () => this.stop({ reason: 'power-off' }),
+        reset: (by) => this.stop({ reason: 'reset', by }),
+        a20: (open) => this.physical.setA20(open),
+        processors: {
+          interrupt: (index) => this.cpus?.[index]?.state.setU32(layout.leave, 1),
+          nmi: (index) => this.signal(index, layout.pendingNmi),
+          init: (index) => this.signal(index, layout.pendingInit),
+          startup: (index, vector) => {
+            const vcpu = this.cpus[index];
+            if (vcpu?.state.getU32(layout.activity) === activity.waitForSipi) startApplicationProcessor(vcpu, vector);
+          },
+        },
+      },
+    );
+  }
+
+  private signal(index: number, field: number): void {
+    this.cpus[index]?.state.setU32(field, 1);
+    this.cpus[this.current]?.state.setU32(layout.leave, 1);
+  }
+
+  private emit(vcpu: number, kind: EventKind, make: () => Record<string, unknown>): void {
+    this.events.emit(kind, () => ({ step: this.step, vcpu, rip: this.cpus[vcpu]?.engine.rip ?? 0n }), make);
+  }
+
+  /** Something was written to a device: what it will do next may have changed. */
+  private touched(): void {
+    this.cpus[this.current]?.state.setU32(layout.leave, 1);
+    this.nextEvent = 0;
+  }
+
+  private surroundings(index: number): Surroundings {
+    const apic = () => this.devices.localApics[index];
+    return {
+      now: () => this.now(),
+      emit: (kind, make) => this.emit(index, kind, make),
+      portRead: (port, size) => {
+        const value = this.devices.io.read(port, size);
+        this.emit(index, 'port', () => ({ port, size, access: 'r', value }));
+        return value;
+      },
+      portWrite: (port, size, value) => {
+        this.emit(index, 'port', () => ({ port, size, access: 'w', value }));
+        this.touched();
+        this.devices.io.write(port, size, value);
+      },
+      apic: {
+        taskPriority: () => apic()?.cr8 ?? 0,
+        setTaskPriority: (value) => {
+          const own = apic();
+          if (own) own.cr8 = value;
+          this.touched();
+        },
+        readMsr: (register) => apic()?.readMsr(register),
+        writeMsr: (register, value) => {
+          this.touched();
+          return apic()?.writeMsr(register, value) ?? false;
+        },
+        baseChanged: (value) => {
+          this.touched();
+          apic()?.writeMsr(0x1b, value);
+        },
+        deadline: () => apic()?.readMsr(0x6e0) ?? 0n,
+        setDeadline: (value) => {
+          this.touched();
+          apic()?.writeMsr(0x6e0, value);
+        },
+      },
+      random: () => {
+        // SplitMix64 by its constants: the seed is the only randomness there is.
+        this.random = BigInt.asUintN(64, this.random + 0x9e3779b97f4a7c15n);
+        let z = this.random;
+        z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
+        z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
+        return z ^ (z >> 31n);
+      },
+    };
+  }
+
+  private deviceSpace(): DeviceSpace {
+    const access = (address: number, size: AccessSize, work: (at: number, width: 1 | 2 | 4) => bigint): bigint => {
+      if (size !== 8) return work(address, size);
+      return work(address, 4) | (work(address + 4, 4) << 32n);
+    };
+    const bus = () => this.devices.mmio[this.current] as MmioBus;
+    const space: DeviceSpace = {
+      read: (address, size) => {
+        const value = access(address, size as AccessSize, (at, width) => BigInt(bus().read(at, width)));
+        this.emit(this.current, 'mmio', () => ({ address: BigInt(address), size, access: 'r', value }));
+        return value;
+      },
+      peek: (address, size) => access(address, size as AccessSize, (at, width) => BigInt(bus().peek(at, width))),
+      write: (address, size, value) => {
+        this.emit(this.current, 'mmio', () => ({ address: BigInt(address), size, access: 'w', value }));
+        this.touched();
+        access(address, size as AccessSize, (at, width) => {
+          const part = (value >> BigInt((at - address) * 8)) & ((1n << BigInt(width * 8)) - 1n);
+          bus().write(at, width, Number(part));
+          return 0n;
+        });
+      },
+    };
+    return space;
+  }
+}

@@ -1,0 +1,73 @@
+/** One vCPU of the machine: its state, privileged architecture, run loop, and what waits for it. */
+
+import type { CodeCache } from './core/code-cache';
+import { type Counters, Engine } from './core/engine';
+import type { Handlers } from './core/handlers';
+import { state as layout } from './core/layout';
+import type { PhysicalMemory } from './core/physical';
+import { CpuState } from './core/state';
+import { Cpu, type Surroundings } from './cpu/cpu';
+import type { CpuModel } from './cpu/model';
+import { Processor } from './cpu/processor';
+import { DebugTraps } from './debug-traps';
+
+/** Activity states, with the values of the VMCS field. */
+export const activity = { active: 0, halted: 1, shutdown: 2, waitForSipi: 3 } as const;
+
+export interface Core {
+  readonly module: WebAssembly.Module;
+  readonly handlers: Handlers;
+  readonly counters: Counters;
+  readonly code: CodeCache | undefined;
+}
+
+export class VirtualCpu {
+  readonly state: CpuState;
+  readonly cpu: Cpu;
+  readonly processor: Processor;
+  readonly engine: Engine;
+  readonly debug: DebugTraps;
+
+  constructor(
+    readonly index: number,
+    physical: PhysicalMemory,
+    model: CpuModel,
+    surroundings: Surroundings,
+    core: Core,
+    tlb: 'keep' | 'none',
+  ) {
+    this.state = new CpuState(physical.memory, index);
+    this.cpu = new Cpu(
+      this.state,
+      physical,
+      model,
+      surroundings,
+      () => this.engine.modeChanged(),
+      (linear) => this.engine.translationsDropped(linear),
+    );
+    this.processor = new Processor(this.cpu, { tlb });
+    this.engine = new Engine(
+      this.state,
+      physical,
+      this.processor,
+      core.counters,
+      core.module,
+      core.handlers,
+      core.code,
+    );
+    this.debug = new DebugTraps(this.state, this.processor, this.engine);
+    this.processor.debugChanged = () => this.debug.changed();
+    physical.onA20(() => this.engine.translationsDropped());
+  }
+
+  /** The state was replaced, by a snapshot's: everything derived from it is made anew. */
+  resume(): void {
+    this.engine.translationsDropped();
+    this.debug.changed();
+    this.engine.settle();
+  }
+
+  get active(): boolean {
+    return this.state.getU32(layout.activity) === activity.active;
+  }
+}
