@@ -62,15 +62,15 @@ export const memoryFunctions = (module: Module): MemoryFunctions => {
     return func;
   };
 
-  /** Is the linear address in a line of its page that holds no decoded code? */
+  /** Does the page hold decoded code? Only then does its entry name a page whose lines can be looked up. */
+  const codePage = (linear: Expr, bytes: number, e: Expr): Expr =>
+    i64.eq(i64.or(tag(linear, bytes), i64.const(TAG_CODE)), i64.load(e, fast.write));
+  /** Is the linear address in a line of its page that holds none? */
   const cleanLine = (linear: Expr, bytes: number, e: Expr): Expr =>
-    i32.and(
-      i64.eq(i64.or(tag(linear, bytes), i64.const(TAG_CODE)), i64.load(e, fast.write)),
-      i32.eqz(
-        i32.and(
-          i32.or(lineBit(linear, 0), lineBit(linear, bytes - 1)),
-          i32.load(i32.shl(i32.load(e, fast.write + 12), c(2)), CODE_LINES),
-        ),
+    i32.eqz(
+      i32.and(
+        i32.or(lineBit(linear, 0), lineBit(linear, bytes - 1)),
+        i32.load(i32.shl(i32.load(e, fast.write + 12), c(2)), CODE_LINES),
       ),
     );
   const lineBit = (linear: Expr, plus: number): Expr =>
@@ -95,12 +95,11 @@ export const memoryFunctions = (module: Module): MemoryFunctions => {
     const [linear, value, rec] = [func.parameter(0), func.parameter(1), func.parameter(2)];
     const at = func.local('i32');
     const e = getLocal(at, 'i32');
+    const made = [stores[size](host(linear, e, fast.write), value), ret()];
     func.body = [
       setLocal(at, entry(linear)),
-      when(i32.or(i64.eq(tag(linear, size / 8), i64.load(e, fast.write)), cleanLine(linear, size / 8, e)), [
-        stores[size](host(linear, e, fast.write), value),
-        ret(),
-      ]),
+      when(i64.eq(tag(linear, size / 8), i64.load(e, fast.write)), made),
+      when(codePage(linear, size / 8, e), [when(cleanLine(linear, size / 8, e), made)]),
       ...ask(linear, size / 8, access.write, rec),
       set64(state.accessValue, value),
       refused([]),
