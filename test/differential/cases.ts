@@ -1,0 +1,167 @@
+/** Random cases: a few instructions, the registers and flags they start from, and which flags they leave undefined. */
+
+import { type Instruction, Mnemonic, OpKind, Register, RflagsBits } from 'iced-x86';
+import { type Bits, decode, type Encoding, encode, encodings, interesting, type Roles } from './encodings';
+import type { Random } from './random';
+
+/** Bytes of code that a case may have; INT3 fills the rest. */
+export const CODE_SIZE = 128;
+export const CODE = 0x10000000n;
+export const DATA = 0x20000000n;
+export const DATA_SIZE = 8192;
+
+export interface Case {
+  readonly code: Uint8Array;
+  readonly gpr: BigUint64Array;
+  readonly flags: number;
+  /** EFLAGS bits that the manual leaves undefined at the end. */
+  readonly undefinedFlags: number;
+}
+
+/** EFLAGS positions of iced's flag bits. */
+const places: readonly (readonly [number, number])[] = [
+  [RflagsBits.CF, 0x1],
+  [RflagsBits.PF, 0x4],
+  [RflagsBits.AF, 0x10],
+  [RflagsBits.ZF, 0x40],
+  [RflagsBits.SF, 0x80],
+  [RflagsBits.OF, 0x800],
+];
+const eflags = (bits: number): number => places.reduce((all, [from, to]) => (bits & from ? all | to : all), 0);
+
+/** Instructions that need company to be of use, or that a program may not execute at all. */
+const excluded = /^(popf|(rd|wr)[fg]sbase|swapgs|ret|jmp|call|j[a-z]+|loop|loope|loopne)/;
+
+/** Loading a segment register is the privileged architecture's. */
+const loadsSegment = (mnemonic: string, [first = '']: readonly string[]): boolean =>
+  /^(mov|pop)$/.test(mnemonic) && /^(seg_reg|[c-gs]s)$/.test(first);
+
+const branches = /^(jmp|call|j[a-z]+|loop|loope|loopne)$/;
+
+export class Generator {
+  private readonly plain: readonly Encoding[];
+  private readonly branches: readonly Encoding[];
+  private readonly roles: Roles;
+
+  constructor(
+    readonly bits: Bits,
+    private readonly random: Random,
+    /** Does the processor at hand have it? */
+    supported: (mnemonic: string) => boolean,
+    /** Middle of the data. */
+    private readonly data: bigint = DATA + 0x1000n,
+  ) {
+    this.roles =
+      bits === 64
+        ? { pointers: [3, 4, 5, 6, 7, 12, 13], indices: [1, 2, 8, 9, 14] }
+        : { pointers: [3, 4, 5, 6, 7], indices: [1, 2] };
+    this.plain = encodings(
+      bits,
+      random,
+      ({ mnemonic, operands }) => !excluded.test(mnemonic) && !loadsSegment(mnemonic, operands) && supported(mnemonic),
+    );
+    this.branches = encodings(
+      bits,
+      random,
+      ({ mnemonic, operands, operandSize }) =>
+        branches.test(mnemonic) && operands.every((kind) => /^br(32|64)/.test(kind)) && operandSize !== 16,
+    );
+  }
+
+  /** The mnemonics that cases are made of. */
+  get mnemonics(): Set<string> {
+    return new Set([...this.plain, ...this.branches].map(({ mnemonic }) => mnemonic));
+  }
+
+  /** A case whose code will lie in slot `slot`. */
+  next(slot: number, instructions: number): Case {
+    const { random, bits } = this;
+    const start = CODE + BigInt(slot * CODE_SIZE);
+    const code: number[] = [];
+    let undefinedFlags = 0;
+    /** A branch waits for its target: index of the byte behind it and size of the displacement. */
+    let pending: { end: number; bytes: number } | undefined;
+    for (let n = 0; n < instructions; n++) {
+      const at = start + BigInt(code.length);
+      const { bytes, instruction } = this.instruction(at, undefinedFlags);
+      undefinedFlags = this.tainted(instruction, undefinedFlags);
+      instruction.free();
+      code.push(...bytes);
+      if (pending) {
+        patch(code, pending);
+        pending = undefined;
+      } else if (n + 1 < instructions && undefinedFlags === 0 && random.chance(0.12)) {
+        const size = this.branch(code);
+        pending = { end: code.length, bytes: size };
+      }
+    }
+    return { code: Uint8Array.from(code), gpr: this.registers(), flags: this.flags(), undefinedFlags };
+  }
+
+  /** A random instruction that reads none of the flags in `undefinedFlags`. */
+  private instruction(rip: bigint, undefinedFlags: number): { bytes: number[]; instruction: Instruction } {
+    const { random, bits, data, roles } = this;
+    for (;;) {
+      const encoding = random.pick(this.plain);
+      const bytes = encode(encoding, random, { bits, rip, data, roles });
+      if (bytes.length > 15) continue;
+      const instruction = decode(bytes, bits, rip);
+      const good =
+        instruction.code === encoding.code &&
+        instruction.length === bytes.length &&
+        instruction.segmentPrefix !== Register.FS &&
+        !(eflags(instruction.rflagsRead) & undefinedFlags) &&
+        !(undefinedFlags && readsAllFlags.has(instruction.mnemonic));
+      if (good) return { bytes, instruction };
+      instruction.free();
+    }
+  }
+
+  private branch(code: number[]): number {
+    const { random, bits, data, roles } = this;
+    const encoding = random.pick(this.branches);
+    code.push(...encode(encoding, random, { bits, rip: 0n, data, roles }));
+    const kind = encoding.operands[0] as string;
+    return kind.endsWith('_1') ? 1 : kind.endsWith('_2') ? 2 : 4;
+  }
+
+  private tainted(instruction: Instruction, before: number): number {
+    const defined = eflags(instruction.rflagsWritten | instruction.rflagsCleared | instruction.rflagsSet);
+    // A count or a mask of zero changes nothing: what was undefined may stay so.
+    const surely = instruction.rflagsUndefined === 0 && !mayKeepFlags.has(instruction.mnemonic);
+    return (surely ? before & ~defined : before) | eflags(instruction.rflagsUndefined);
+  }
+
+  private registers(): BigUint64Array {
+    const { random, bits, roles, data } = this;
+    const gpr = new BigUint64Array(16);
+    for (let n = 0; n < (bits === 64 ? 16 : 8); n++) gpr[n] = interesting(random);
+    for (const n of roles.indices)
+      if (random.chance(0.7)) gpr[n] = BigInt.asUintN(64, BigInt(random.below(48) - (random.chance(0.3) ? 24 : 0)));
+    for (const n of roles.pointers) if (random.chance(0.9)) gpr[n] = data + BigInt(random.below(256) - 128);
+    if (random.chance(0.5)) gpr[4] = (gpr[4] as bigint) & ~7n;
+    if (bits !== 64) for (let n = 0; n < 8; n++) gpr[n] = BigInt.asUintN(32, gpr[n] as bigint);
+    return gpr;
+  }
+
+  private flags(): number {
+    return (this.random.u32() & 0x8d5) | 0x202 | (this.random.chance(0.3) ? 0x400 : 0);
+  }
+}
+
+const readsAllFlags = new Set([Mnemonic.Pushf, Mnemonic.Pushfd, Mnemonic.Pushfq, Mnemonic.Lahf]);
+const mayKeepFlags = new Set([
+  ...[Mnemonic.Shl, Mnemonic.Sal, Mnemonic.Shr, Mnemonic.Sar, Mnemonic.Shld, Mnemonic.Shrd],
+  ...[Mnemonic.Rol, Mnemonic.Ror, Mnemonic.Rcl, Mnemonic.Rcr],
+  ...[Mnemonic.Cmpsb, Mnemonic.Cmpsw, Mnemonic.Cmpsd, Mnemonic.Cmpsq],
+  ...[Mnemonic.Scasb, Mnemonic.Scasw, Mnemonic.Scasd, Mnemonic.Scasq],
+]);
+
+/** Lets the branch that ends at `end` go to the end of the code so far. */
+const patch = (code: number[], { end, bytes }: { end: number; bytes: number }): void => {
+  const distance = code.length - end;
+  for (let n = 0; n < bytes; n++) code[end - bytes + n] = (distance >> (8 * n)) & 0xff;
+};
+
+export const isMemory = (instruction: Instruction): boolean =>
+  Array.from({ length: instruction.opCount }, (_, n) => instruction.opKind(n)).includes(OpKind.Memory);
