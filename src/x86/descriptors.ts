@@ -72,8 +72,9 @@ export class Descriptor {
   constructor(
     /** The selector or, in an IDT, vector * 8 + 2 that named it. */
     readonly selector: number,
-    /** Linear address of the entry. */
-    readonly address: bigint,
+    /** Linear address of the entry, in halves. */
+    readonly addressLow: number,
+    readonly addressHigh: number,
     readonly low: number,
     readonly high: number,
     /** Bits 64-95 of an entry of 16 bytes. */
@@ -82,6 +83,10 @@ export class Descriptor {
     readonly top = 0,
   ) {}
 
+  /** Linear address of the entry. */
+  get address(): bigint {
+    return (BigInt(this.addressHigh) << 32n) | BigInt(this.addressLow);
+  }
   /** The first 8 bytes, as shown to people. */
   get entry(): bigint {
     return (BigInt(this.high) << 32n) | BigInt(this.low);

@@ -93,6 +93,8 @@ export const GDT = {
 export type TestMode = 'real' | 'v86' | 'protected' | 'compatibility' | 'long';
 
 export class BareProcessor {
+  /** Does linear memory have the short way? It must make no difference. */
+  static windows = true;
   readonly memory = new CoreMemory();
   readonly physical = new PhysicalMemory(this.memory);
   readonly state = new CpuState(this.memory, 0);
@@ -148,6 +150,14 @@ export class BareProcessor {
         this.poke(Number(address), size, value);
       },
       probe: check,
+      window: (low, high, size, write, privilege) => {
+        const address = (BigInt(high) << 32n) | BigInt(low);
+        if (!BareProcessor.windows || (low & 0xfff) + size > 4096 || high !== 0 || low >= 0x100_0000) return -1;
+        if (this.absent.has(address >> 12n)) return -1;
+        this.privileges.push(privilege);
+        const frame = write ? this.physical.writable(low >>> 12) : this.memory.readable(low >>> 12);
+        return frame + (low & 0xfff);
+      },
     };
   }
 

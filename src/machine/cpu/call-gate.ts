@@ -78,7 +78,7 @@ export const callThroughCallGate = (cpu: Cpu, narrow: Descriptor, nextRip: bigin
   const size: OperandSize = long ? 8 : gate.type === systemType.callGate16 ? 2 : 4;
   const target = offsetOf(cpu, gate);
   const mode = modeOf(state);
-  const returnSelector = BigInt(state.selector(CS));
+  const returnSelector = state.selector(CS);
 
   if (code.isConformingCode || code.dpl === cpl) {
     const stack = currentStack(cpu, long ? LONG : mode, 0);
@@ -86,7 +86,7 @@ export const callThroughCallGate = (cpu: Cpu, narrow: Descriptor, nextRip: bigin
     checkTarget(cpu, code, target, 0);
     markAccessed(cpu, code);
     stack.push(returnSelector, size);
-    stack.push(nextRip, size);
+    stack.pushAddress(nextRip, size);
     stack.commit();
     setCode(state, code, cpl);
     arrive(cpu, mode, cpl, target);
@@ -100,14 +100,14 @@ export const callThroughCallGate = (cpu: Cpu, narrow: Descriptor, nextRip: bigin
   checkTarget(cpu, code, target, 0);
   if (!long) {
     const outer = currentStack(cpu, mode, 0);
-    while (parameters.length < gate.parameters) parameters.push(outer.pop(size));
+    while (parameters.length < gate.parameters) parameters.push(outer.popAddress(size));
   }
   markAccessed(cpu, code);
-  stack.push(BigInt(state.selector(SS)), size);
-  stack.push(state.rsp, size);
-  while (parameters.length > 0) stack.push(parameters.pop() as bigint, size);
+  stack.push(state.selector(SS), size);
+  stack.pushAddress(state.rsp, size);
+  while (parameters.length > 0) stack.pushAddress(parameters.pop() as bigint, size);
   stack.push(returnSelector, size);
-  stack.push(nextRip, size);
+  stack.pushAddress(nextRip, size);
   setInnerStack(state, inner);
   setCode(state, code, code.dpl);
   arrive(cpu, mode, cpl, target);

@@ -20,6 +20,11 @@ export interface LinearMemory {
   write(address: bigint, size: AccessSize, value: bigint, privilege?: Privilege): void;
   /** Makes sure that a write would succeed, so that several writes can be committed together. */
   probe(address: bigint, size: number, privilege?: Privilege): void;
+  /**
+   * The short way for delivery of events: offset in the core's memory of bytes that lie in one page of plain memory and
+   * may be read or written, address in halves. -1 where it is not so simple: `read` and `write` then do it or say why.
+   */
+  window(low: number, high: number, size: number, write: boolean, privilege: Privilege): number;
 }
 
 /** The world around the processor. */

@@ -55,13 +55,13 @@ export const farCall = (cpu: Cpu, selector: number, offset: bigint, size: Operan
   const { state } = cpu;
   const mode = modeOf(state);
   const target = BigInt.asUintN(size * 8, offset);
-  const returnSelector = BigInt(state.selector(CS));
+  const returnSelector = state.selector(CS);
   if (mode < PROTECTED) {
     const stack = currentStack(cpu, mode, 0);
     stack.reserve(2, size);
     checkRealTarget(cpu, target);
     stack.push(returnSelector, size);
-    stack.push(nextRip, size);
+    stack.pushAddress(nextRip, size);
     stack.commit();
     setRealCode(cpu, mode, selector);
     arrive(cpu, mode, state.cpl, target);
@@ -78,7 +78,7 @@ export const farCall = (cpu: Cpu, selector: number, offset: bigint, size: Operan
   checkTarget(cpu, descriptor, target, 0);
   markAccessed(cpu, descriptor);
   stack.push(returnSelector, size);
-  stack.push(nextRip, size);
+  stack.pushAddress(nextRip, size);
   stack.commit();
   const { cpl } = state;
   setCode(state, descriptor, cpl);
@@ -94,8 +94,8 @@ export const farReturn = (cpu: Cpu, size: OperandSize, popBytes: number): void =
   const { state } = cpu;
   const mode = modeOf(state);
   const stack = currentStack(cpu, mode, 0);
-  const target = stack.pop(size);
-  const selector = Number(stack.pop(size) & 0xffffn);
+  const target = stack.popAddress(size);
+  const selector = stack.pop(size) & 0xffff;
   if (mode < PROTECTED) {
     checkRealTarget(cpu, target);
     stack.release(popBytes);
@@ -116,8 +116,8 @@ export const farReturn = (cpu: Cpu, size: OperandSize, popBytes: number): void =
     arrive(cpu, mode, cpl, target);
     return;
   }
-  const pointer = stack.pop(size);
-  const stackSelector = Number(stack.pop(size) & 0xffffn);
+  const pointer = stack.popAddress(size);
+  const stackSelector = stack.pop(size) & 0xffff;
   const segment = fetchReturnStack(cpu, stackSelector, code);
   checkTarget(cpu, code, target, 0);
   markAccessed(cpu, code);

@@ -46,9 +46,10 @@ export const iret = (cpu: Cpu, size: OperandSize, nextRip: bigint): void => {
   }
 
   const stack = currentStack(cpu, mode, 0);
-  const target = stack.pop(size);
-  const selector = Number(stack.pop(size) & 0xffffn);
-  const flags = Number(stack.pop(size) & 0xffff_ffffn);
+  stack.expect(5, size);
+  const target = stack.popAddress(size);
+  const selector = stack.pop(size) & 0xffff;
+  const flags = stack.pop(size);
   const { cpl } = state;
   if ((flags & flagBits.VM) !== 0 && cpl === 0 && mode === PROTECTED) {
     returnToVirtual8086(cpu, stack, target, selector, flags);
@@ -62,8 +63,8 @@ export const iret = (cpu: Cpu, size: OperandSize, nextRip: bigint): void => {
     markAccessed(cpu, code);
     stack.commit();
   } else {
-    const pointer = stack.pop(size);
-    const stackSelector = Number(stack.pop(size) & 0xffffn);
+    const pointer = stack.popAddress(size);
+    const stackSelector = stack.pop(size) & 0xffff;
     const segment = fetchReturnStack(cpu, stackSelector, code);
     checkTarget(cpu, code, target, 0);
     markAccessed(cpu, code);
@@ -92,9 +93,9 @@ const returnInRealMode = (cpu: Cpu, mode: Mode, size: OperandSize): void => {
   if (mode === VIRTUAL_8086 && ioplOf(state) < 3)
     refuse(exception.GP, 'v86.iopl', 0, { register: 'eflags', value: BigInt(state.rflags) });
   const stack = currentStack(cpu, mode, 0);
-  const target = stack.pop(size);
-  const selector = Number(stack.pop(size) & 0xffffn);
-  const flags = Number(stack.pop(size) & 0xffff_ffffn);
+  const target = stack.popAddress(size);
+  const selector = stack.pop(size) & 0xffff;
+  const flags = stack.pop(size);
   checkRealTarget(cpu, target);
   stack.commit();
   let loaded = ALWAYS | flagBits.IF;
@@ -108,7 +109,7 @@ const returnInRealMode = (cpu: Cpu, mode: Mode, size: OperandSize): void => {
 /** IRETD at CPL 0 with VM set in the image: six more values on the stack. */
 const returnToVirtual8086 = (cpu: Cpu, stack: Stack, target: bigint, selector: number, flags: number): void => {
   const { state } = cpu;
-  const pointer = stack.pop(4);
+  const pointer = stack.popAddress(4);
   const [ss, es, ds, fs, gs] = [
     popSelector(stack),
     popSelector(stack),
@@ -130,4 +131,4 @@ const returnToVirtual8086 = (cpu: Cpu, stack: Stack, target: bigint, selector: n
   arrive(cpu, PROTECTED, 0, target);
 };
 
-const popSelector = (stack: Stack): number => Number(stack.pop(4) & 0xffffn);
+const popSelector = (stack: Stack): number => stack.pop(4) & 0xffff;

@@ -1,7 +1,7 @@
 /** Linear memory for the slow paths: accesses that cross pages, with the rights of the program or of the processor. */
 
 import { CR0, EFER } from '../../x86/control-registers';
-import { access, state } from '../core/layout';
+import { access, CODE_LINES, state } from '../core/layout';
 import type { AccessSize } from '../core/physical';
 import type { Cpu, LinearMemory, Privilege } from './cpu';
 import { type AccessKind, type Accessor, accessor, type Paging } from './paging';
@@ -46,6 +46,21 @@ export class PagedMemory implements LinearMemory {
     const room = 4096 - Number(address & 0xfffn);
     this.translate(address, access.probe, privilege);
     for (let done = room; done < size; done += 4096) this.translate(address + BigInt(done), access.probe, privilege);
+  }
+
+  window(low: number, high: number, size: number, write: boolean, privilege: Privilege): number {
+    if ((low & 0xfff) + size > 4096) return -1;
+    const { physical, state: cpu } = this.cpu;
+    const top = cpu.getU32(state.efer) & EFER.LMA ? high : 0;
+    const address = this.paging.translate(low, top, write ? access.probe : access.read, this.accessor(privilege));
+    if (address < 0 || address >= 2 ** 32) return -1;
+    const at = physical.gate(address);
+    const page = at >>> 12;
+    const { memory } = physical;
+    // Code may have been decoded from here: the long way tells the core about the write.
+    if (write && memory.u32[CODE_LINES / 4 + page] !== 0) return -1;
+    const frame = write ? physical.writable(page) : memory.readable(page);
+    return frame === 0 ? -1 : frame + (at & 0xfff);
   }
 
   /** @throws Fault */

@@ -52,12 +52,12 @@ export const deliverInLongMode = (
   checkTarget(cpu, code, target, external);
   markAccessed(cpu, code);
 
-  stack.push(BigInt(state.selector(SS)), 8);
-  stack.push(rsp, 8);
-  stack.push(BigInt(flags), 8);
-  stack.push(BigInt(state.selector(CS)), 8);
-  stack.push(returnRip, 8);
-  if (errorCode !== undefined) stack.push(BigInt(errorCode), 8);
+  stack.push(state.selector(SS), 8);
+  stack.pushAddress(rsp, 8);
+  stack.push(flags, 8);
+  stack.push(state.selector(CS), 8);
+  stack.pushAddress(returnRip, 8);
+  if (errorCode !== undefined) stack.push(errorCode, 8);
 
   stack.commit();
   if (inner) {

@@ -65,23 +65,23 @@ export const deliverInProtectedMode = (
   checkTarget(cpu, code, target, external);
   markAccessed(cpu, code);
   if (virtual) {
-    stack.push(BigInt(state.selector(GS)), size);
-    stack.push(BigInt(state.selector(FS)), size);
-    stack.push(BigInt(state.selector(DS)), size);
-    stack.push(BigInt(state.selector(ES)), size);
+    stack.push(state.selector(GS), size);
+    stack.push(state.selector(FS), size);
+    stack.push(state.selector(DS), size);
+    stack.push(state.selector(ES), size);
     setNull(state, GS, 0);
     setNull(state, FS, 0);
     setNull(state, DS, 0);
     setNull(state, ES, 0);
   }
   if (inner) {
-    stack.push(BigInt(state.selector(SS)), size);
-    stack.push(state.rsp, size);
+    stack.push(state.selector(SS), size);
+    stack.pushAddress(state.rsp, size);
   }
-  stack.push(BigInt(flags), size);
-  stack.push(BigInt(state.selector(CS)), size);
-  stack.push(returnRip, size);
-  if (errorCode !== undefined) stack.push(BigInt(errorCode), size);
+  stack.push(flags, size);
+  stack.push(state.selector(CS), size);
+  stack.pushAddress(returnRip, size);
+  if (errorCode !== undefined) stack.push(errorCode, size);
 
   // VM goes before segments come. Bit 0 of the type tells a trap gate, which leaves IF alone, from an interrupt gate.
   state.clearFlags(type & 1 ? CLEARED : CLEARED | flagBits.IF);

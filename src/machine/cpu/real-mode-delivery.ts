@@ -27,9 +27,9 @@ export const deliverInRealMode = (
   const entry = cpu.linear.read(state.getU64(layout.idtrBase) + BigInt(vector * 4), 4, 'supervisor');
   const stack = currentStack(cpu, REAL, external);
   stack.reserve(3, 2);
-  stack.push(BigInt(flags), 2);
-  stack.push(BigInt(state.selector(CS)), 2);
-  stack.push(returnRip, 2);
+  stack.push(flags, 2);
+  stack.push(state.selector(CS), 2);
+  stack.pushAddress(returnRip, 2);
   stack.commit();
   setRealCode(cpu, REAL, Number(entry >> 16n));
   state.clearFlags(CLEARED);

@@ -102,7 +102,7 @@ export const switchTask = (
   if (event?.errorCode !== undefined) {
     const stack = currentStack(cpu, modeOf(state), external);
     stack.reserve(1, next.size);
-    stack.push(BigInt(event.errorCode), next.size);
+    stack.push(event.errorCode, next.size);
     stack.commit();
   }
   if (incoming.code === undefined) checkRealTarget(cpu, incoming.ip);
