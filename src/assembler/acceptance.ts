@@ -56,7 +56,7 @@ export function accepts(
       return (
         kind.field === 'immediate' &&
         (form.mnemonic !== 'push' || operand.size !== undefined || form.operandSize === defaultSize(instruction)) &&
-        acceptsImmediate(form, name, kind, operand, operands)
+        acceptsImmediate(form, name, kind, operand, instruction, operands)
       );
     case 'far-pointer':
       return kind.field === 'far-pointer' && (operand.size ?? defaultFar(instruction)) === kind.bytes;
@@ -151,7 +151,7 @@ function acceptsTarget(
   form: Form,
   kind: OperandKind,
   { size, distance, value }: Extract<Operand, { kind: 'immediate' }>,
-  { bits, prefixes, section, keepNear, named }: Instruction,
+  { bits, prefixes, section, keepLong, named }: Instruction,
 ): boolean {
   if (distance === 'far') return false;
   const operandSize = size !== undefined && size > 1 ? size * 8 : (prefixes.operandSize ?? named.operandSize ?? bits);
@@ -168,7 +168,7 @@ function acceptsTarget(
   if (distance === 'near') return false;
   const onlyShort = !formsOf(form.mnemonic).some((other) => other.kinds.some((name) => operandKind(name).bytes > 1));
   if (shortOnly || onlyShort) return true;
-  return !keepNear && (value.unknown || inThisSection(value, section));
+  return !keepLong && (value.unknown || inThisSection(value, section));
 }
 
 /** In 64-bit code targets are 64 bits wide even when they are called dword; XBEGIN knows only 16 and 32. */
@@ -187,6 +187,7 @@ function acceptsImmediate(
   name: string,
   kind: OperandKind,
   { size, strict, value, distance }: Extract<Operand, { kind: 'immediate' }>,
+  { keepLong }: Instruction,
   operands: readonly Operand[],
 ): boolean {
   if (distance !== undefined) return false;
@@ -195,7 +196,7 @@ function acceptsImmediate(
   if (kind.bytes === kind.extendsTo) return size === undefined || size === kind.bytes;
   if (kind.bytes === 1) {
     if (size === 1) return true;
-    if (strict || !known || !sizeFits(form, kind, size)) return false;
+    if (strict || keepLong || !known || !sizeFits(form, kind, size)) return false;
     const wrapped = BigInt.asIntN(8 * kind.extendsTo, value.number);
     return value.unknown || (wrapped >= -128n && wrapped <= 127n);
   }

@@ -98,6 +98,10 @@ export function resolveAddress(
   };
 }
 
+/** The same address with a displacement of full size. */
+export const withLongDisplacement = (address: EffectiveAddress): EffectiveAddress =>
+  address.direct ? address : { ...address, displacementSize: address.addressSize === 16 ? 2 : 4 };
+
 function directSize(bits: Bits, displacementSize: number | undefined, place: Place): Bits {
   switch (displacementSize) {
     case undefined:

@@ -3,7 +3,7 @@
  * numbers follow from the places that the pass before has found. The messages are those of the last pass.
  */
 
-import { resolveAddress } from './address';
+import { resolveAddress, withLongDisplacement } from './address';
 import { isConstantOperand } from './constant-operands';
 import { dataBytes } from './data';
 import { AssemblyProblem, type Place } from './diagnostics';
@@ -57,7 +57,7 @@ interface Definition {
 }
 
 const maximumPasses = 200;
-/** From this pass on a jump that was long stays long. */
+/** From this pass on an instruction that was long stays long. */
 const patientPasses = 40;
 /** Bytes of an image beyond which the source is surely wrong. */
 const maximumImage = 1 << 29;
@@ -72,7 +72,9 @@ class Passes {
   private readonly sections = new Map<string, Section>();
   /** Instructions without labels are encoded once. */
   private readonly constantInstructions = new Map<Statement, Encoded>();
-  private readonly longJumps = new Set<Statement>();
+  /** Instructions that have become shorter late, and must not again, because the passes would not settle. */
+  private readonly longForms = new Set<Statement>();
+  private readonly lengths = new Map<Statement, number>();
   private origin: bigint;
   private originPlace: Place | undefined;
   private pass = 0;
@@ -231,7 +233,10 @@ class Passes {
     }
     const { bits } = statement;
     const scope = this.scope(start);
-    const operands = action.list.operands.map((operand) => this.operand(operand, statement, scope, action.prefixes));
+    const keepLong = this.longForms.has(statement);
+    const operands = action.list.operands.map((operand) =>
+      this.operand(operand, statement, scope, action.prefixes, keepLong),
+    );
     const instruction: Instruction = {
       name: action.name,
       named: action.named,
@@ -243,16 +248,23 @@ class Passes {
       bits,
       address: this.location().number,
       section: this.section,
-      keepNear: this.longJumps.has(statement),
+      keepLong,
     };
     const { form, encoded } = choose(instruction);
-    if (this.pass > patientPasses && form.kinds.some((kind) => /^br\d+_[24]$/.test(kind)))
-      this.longJumps.add(statement);
+    if (this.pass > patientPasses) this.restrainLength(statement, encoded.bytes.length);
     this.emit(encoded, action.place);
     const isConstant =
       action.list.operands.every(isConstantOperand) &&
       form.kinds.every((kind) => operandKind(kind).field !== 'relative');
     if (isConstant) this.constantInstructions.set(statement, encoded);
+  }
+
+  private restrainLength(statement: Statement, length: number): void {
+    const before = this.lengths.get(statement);
+    this.lengths.set(statement, length);
+    if (before === undefined || length >= before || this.longForms.has(statement)) return;
+    this.longForms.add(statement);
+    this.changed = true;
   }
 
   private emit({ bytes, warnings }: Encoded, place: Place): void {
@@ -266,6 +278,7 @@ class Passes {
     { bits, relativeByDefault }: Statement,
     scope: Scope,
     prefixes: Prefixes,
+    keepLong: boolean,
   ): Operand {
     const { line, column, size, decorations, body, distance, strict, to } = syntax;
     const place = { line, column, ...(size === undefined ? {} : { size }) };
@@ -275,7 +288,8 @@ class Passes {
         return { kind: 'register', register: body.register, decorations, to, ...withDistance, ...place };
       case 'memory': {
         const value = evaluate(body.address.expression, scope);
-        const address = resolveAddress(body.address, value, bits, relativeByDefault, prefixes.addressSize, syntax);
+        const written = resolveAddress(body.address, value, bits, relativeByDefault, prefixes.addressSize, syntax);
+        const address = keepLong && !isConstantOperand(syntax) ? withLongDisplacement(written) : written;
         return { kind: 'memory', address, decorations, far: distance === 'far', ...place };
       }
       case 'far-pointer':

@@ -61,6 +61,6 @@ export interface Instruction extends Place {
   readonly address: bigint;
   /** Where relative targets count from the same base; undefined outside of sections. */
   readonly section: Section | undefined;
-  /** Branches that must not become short again, because the passes do not settle. */
-  readonly keepNear: boolean;
+  /** Only forms for targets and numbers of any size, because the passes do not settle otherwise. */
+  readonly keepLong: boolean;
 }
