@@ -12,6 +12,7 @@ import { CoreMemory } from '../../src/machine/core/memory';
 import { type AccessSize, PhysicalMemory } from '../../src/machine/core/physical';
 import { CpuState, CS, DS, ES, FS, GS, LDTR, type SegmentIndex, SS, TR } from '../../src/machine/core/state';
 import { Cpu, type LinearMemory } from '../../src/machine/cpu/cpu';
+import type { CpuModel } from '../../src/machine/cpu/model';
 import type { RuleId } from '../../src/x86/rules';
 
 export interface SegmentOptions {
@@ -103,6 +104,8 @@ export class BareProcessor {
   readonly absent = new Set<bigint>();
   readonly privileges: string[] = [];
   modeChanges = 0;
+  /** Loads of CR3. */
+  spaces = 0;
   readonly cpu: Cpu;
 
   constructor(
@@ -121,7 +124,7 @@ export class BareProcessor {
     this.cpu = new Cpu(
       this.state,
       this.physical,
-      undefined as never,
+      { physicalBits: 36 } as CpuModel,
       surroundings,
       () => {
         this.modeChanges++;
@@ -129,6 +132,7 @@ export class BareProcessor {
       () => undefined,
     );
     this.cpu.linear = this.linear();
+    this.cpu.paging = { changeSpace: () => this.spaces++ } as unknown as Cpu['paging'];
     this.tables();
     this.registers();
   }

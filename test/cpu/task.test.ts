@@ -136,11 +136,11 @@ describe('a task switch', () => {
   test('loads CR3 when paging is on and only then', () => {
     const off = processor();
     farJump(off.cpu, TASK, 0n, 4, 0n);
-    expect(off.state.cr3).toBe(0n);
+    expect([off.state.cr3, off.spaces]).toEqual([0n, 0]);
     const on = processor();
     on.state.cr0 = 0x8000_0011n;
     farJump(on.cpu, TASK, 0n, 4, 0n);
-    expect(on.state.cr3).toBe(0x12_3000n);
+    expect([on.state.cr3, on.spaces]).toEqual([0x12_3000n, 1]);
   });
 
   test('clears the local breakpoints', () => {

@@ -3,9 +3,11 @@
  * it (it is no Error and captures no stack); the core returns it by status. It never passes through WebAssembly.
  */
 
-/** Why something was refused or happened; the rule is a key of x86/rules.ts, the rest is what it was decided on. */
+import type { RuleId } from '../../x86/rules';
+
+/** Why something was refused or happened; the rule is a key of x86/rules, the rest is what it was decided on. */
 export interface Reason {
-  readonly rule: string;
+  readonly rule: RuleId;
   readonly selector?: number;
   /** A table entry and where it lies (physical for page walks, linear for descriptors). */
   readonly entry?: bigint;

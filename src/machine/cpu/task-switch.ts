@@ -11,6 +11,7 @@ import { flagBits } from '../../x86/registers';
 import { state as layout } from '../core/layout';
 import { CS, DS, ES, FS, GS, LDTR, type SegmentIndex, SS, TR } from '../core/state';
 import { arrive, checkRealTarget, checkTarget, setCode } from './code-segment';
+import { setCr3 } from './control-registers';
 import type { Cpu } from './cpu';
 import { codeOf, fetchDescriptor, isNull, markAccessed, markBusy } from './descriptors';
 import { modeOf, VIRTUAL_8086 } from './mode';
@@ -96,6 +97,7 @@ export const switchTask = (
   state.setDr(7, state.dr(7) & ~BigInt(DR7.L0 | DR7.L1 | DR7.L2 | DR7.L3 | DR7.LE));
   loadTask(cpu, next, incoming, nested);
   cpu.modeChanged();
+  if (incoming.cr3 !== undefined && (state.getU32(layout.cr0) & CR0.PG) !== 0) setCr3(cpu, incoming.cr3);
   loadSegments(cpu, incoming, external);
   arrive(cpu, fromMode, fromCpl, incoming.ip);
 
@@ -171,13 +173,8 @@ const saveTask = (cpu: Cpu, base: bigint, tss: TssLayout, nextRip: bigint, flags
 };
 
 /** All that cannot fault: from here on the new task is the current one. */
-const loadTask = (cpu: Cpu, tss: TssLayout, incoming: Incoming, nested: boolean): void => {
-  const { state } = cpu;
-  const { flags, general, selectors, cr3 } = incoming;
-  if (cr3 !== undefined && (state.getU32(layout.cr0) & CR0.PG) !== 0) {
-    state.cr3 = cr3;
-    cpu.translationsDropped();
-  }
+const loadTask = ({ state }: Cpu, tss: TssLayout, incoming: Incoming, nested: boolean): void => {
+  const { flags, general, selectors } = incoming;
   // A 16-bit TSS leaves the upper halves undefined: ones, so that a task that relies on them is found out.
   const upper = tss.size === 2 ? 0xffff_0000n : 0n;
   for (let register = 0; register < 8; register++) state.setGpr(register, upper | (general[register] as bigint));
