@@ -1,0 +1,38 @@
+/**
+ * `npm run bench [-- NAME …]`: the peers' table, measured side by side in one run. A figure is the difference between a
+ * long and a short run; rates are medians over rounds, ratios are medians of the ratios within a round.
+ */
+
+import { peers, ringside } from './engines';
+import { type BenchGuest, guests } from './guests';
+
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
+const wanted = process.argv.slice(2);
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+
+/** Units a second, in millions. */
+const rate = (engine: (typeof peers)[number], guest: BenchGuest, units: number): number => {
+  const short = Math.round(guest.rounds / 10);
+  const quick = engine.run(guest, short);
+  const seconds = engine.run(guest, guest.rounds) - quick;
+  return ((units / guest.rounds) * (guest.rounds - short)) / seconds / 1e6;
+};
+
+console.log(`million units a second (median of ${ROUNDS} rounds), and Ringside's ratio to each peer`);
+for (const guest of guests) {
+  if (wanted.length > 0 && !wanted.some((name) => guest.name.startsWith(name))) continue;
+  ringside.run(guest, guest.rounds);
+  const units = guest.unit === 'events' ? guest.rounds : ringside.instructions;
+  const own: number[] = [];
+  const others = peers.map((): number[] => []);
+  for (let round = 0; round < ROUNDS; round++) {
+    own.push(rate(ringside, guest, units));
+    for (const [index, peer] of peers.entries()) others[index]?.push(rate(peer, guest, units));
+  }
+  const columns = peers.map((peer, index) => {
+    const theirs = others[index] ?? [];
+    const ratio = median(theirs.map((value, round) => (own[round] ?? 0) / value));
+    return `${peer.name} ${median(theirs).toFixed(2)} (${ratio.toFixed(2)} x)`;
+  });
+  console.log(`${guest.name.padEnd(12)} Ringside ${median(own).toFixed(2)}  ${columns.join('  ')}`);
+}
