@@ -4,7 +4,7 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -20,9 +20,7 @@ const web = {
   target: 'es2022',
   format: 'cjs',
   mainFields: ['browser', 'module', 'main'],
-  alias: Object.fromEntries(
-    ['events', 'fs', 'net', 'os', 'path', 'url', 'util'].map((name) => [name, `./src/extension/shims/${name}.ts`]),
-  ),
+  alias: Object.fromEntries(['events', 'url'].map((name) => [name, join(root, `src/extension/shims/${name}.ts`)])),
 };
 
 /** Output, entry, where it runs. A worker is started from its text, so it stands alone and is no CommonJS module. */
@@ -39,7 +37,7 @@ const newest = (...folders) =>
     ...folders.flatMap((folder) =>
       readdirSync(folder, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
-        .map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs),
+        .map((entry) => statSync(join(entry.parentPath ?? entry.path, entry.name)).mtimeMs),
     ),
   );
 
@@ -56,22 +54,38 @@ export const buildCore = async () => {
   renameSync(unfinished, core);
 };
 
-export const buildBundles = () =>
-  Promise.all(
+/** The licences of what the bundles contain, which have to go wherever the bundles go. */
+const writeLicences = (results) => {
+  const inputs = results.flatMap(({ metafile }) => Object.keys(metafile.inputs));
+  const folders = new Set(inputs.flatMap((input) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input) ?? []));
+  const texts = [...folders].sort().map((folder) => {
+    const { name, version } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+    const file = readdirSync(join(root, folder)).find((entry) => /^licen[cs]e/i.test(entry));
+    if (!file) throw new Error(`${folder} has no licence file`);
+    return `${name} ${version}\n\n${readFileSync(join(root, folder, file), 'utf8').trim()}\n`;
+  });
+  writeFileSync(join(root, 'dist/THIRD-PARTY-LICENSES.txt'), texts.join(`\n${'-'.repeat(80)}\n\n`));
+};
+
+export const buildBundles = async () => {
+  const results = await Promise.all(
     bundles.map(({ out, entry, ...options }) =>
       build({
         ...options,
+        ...wasm,
         absWorkingDir: root,
         entryPoints: [entry],
         outfile: `dist/${out}`,
         bundle: true,
+        metafile: true,
         minifySyntax: true,
         legalComments: 'none',
-        ...wasm,
         logLevel: 'warning',
       }),
     ),
   );
+  writeLicences(results);
+};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await buildCore();

@@ -1,0 +1,24 @@
+/**
+ * `npm start`: a debugging session on an example in the terminal; `npm start -- FILE` takes another program. Without a
+ * terminal, as in a script, a short session plays by itself.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const words = process.argv.slice(2);
+const scripted = words.length === 0 && !process.stdin.isTTY;
+const { status, error } = spawnSync(
+  process.execPath,
+  [
+    join(root, 'dist/cli.js'),
+    'debug',
+    ...(words.length === 0 ? [join(root, 'examples/hello.asm')] : words),
+    ...(scripted ? ['-x', join(root, 'scripts/session.txt')] : []),
+  ],
+  { stdio: 'inherit' },
+);
+if (error) throw error;
+process.exitCode = status ?? 1;

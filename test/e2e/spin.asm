@@ -1,0 +1,6 @@
+bits 64
+start:
+        xor     eax, eax
+.again:
+        inc     rax
+        jmp     .again
