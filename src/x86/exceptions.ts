@@ -26,7 +26,6 @@ export const exception = {
   VE: 20,
   CP: 21,
 } as const;
-export type ExceptionMnemonic = keyof typeof exception;
 
 export interface ExceptionRow {
   readonly vector: number;

@@ -85,7 +85,7 @@ export const setNullStack = (state: CpuState, selector: number): void =>
   state.setHidden(SS, selector, 0, 0, access.unusable | ((selector & 3) << access.dplShift));
 
 /** Real mode sets the base alone: a limit from protected mode survives ("unreal mode"), as on real processors. */
-export const loadReal = (state: CpuState, index: DataSegment, selector: number): void => {
+const loadReal = (state: CpuState, index: DataSegment, selector: number): void => {
   const rights = state.segmentAccess(index);
   if (rights & access.unusable) state.setHidden(index, selector, selector << 4, 0xffff, REAL_RIGHTS);
   else state.setHidden(index, selector, selector << 4, state.segmentLimit(index), (rights & 0xf000) | REAL_RIGHTS);

@@ -4,7 +4,7 @@
  * found when the switch has happened, and belongs to the new task. Intel SDM vol. 3, "Task Switching".
  */
 
-import { CR0, DR6, DR7 } from '../../x86/control-registers';
+import { CR0, DR6 } from '../../x86/control-registers';
 import { type Descriptor, systemType } from '../../x86/descriptors';
 import { exception } from '../../x86/exceptions';
 import { flagBits } from '../../x86/registers';
@@ -13,6 +13,7 @@ import { CS, DS, ES, FS, GS, LDTR, type SegmentIndex, SS, TR } from '../core/sta
 import { arrive, checkRealTarget, checkTarget, setCode } from './code-segment';
 import { setCr3 } from './control-registers';
 import type { Cpu } from './cpu';
+import { debugException, disableLocalBreakpoints } from './debug-registers';
 import { codeOf, fetchDescriptor, isNull, markAccessed, markBusy } from './descriptors';
 import { modeOf, VIRTUAL_8086 } from './mode';
 import { refuse, refuseEntry } from './refusal';
@@ -94,7 +95,7 @@ export const switchTask = (
   cpu.surroundings.emit('task-switch', () => ({ from: oldSelector, to: newSelector }));
   state.setHidden(TR, newSelector, tss.base, tss.limit, tss.rights | 2);
   state.cr0 |= BigInt(CR0.TS);
-  state.setDr(7, state.dr(7) & ~BigInt(DR7.L0 | DR7.L1 | DR7.L2 | DR7.L3 | DR7.LE));
+  disableLocalBreakpoints(state);
   loadTask(cpu, next, incoming, nested);
   cpu.modeChanged();
   if (incoming.cr3 !== undefined && (state.getU32(layout.cr0) & CR0.PG) !== 0) setCr3(cpu, incoming.cr3);
@@ -109,10 +110,7 @@ export const switchTask = (
   }
   if (incoming.code === undefined) checkRealTarget(cpu, incoming.ip);
   else checkTarget(cpu, incoming.code, incoming.ip, external);
-  if (incoming.trap) {
-    state.setDr(6, state.dr(6) | BigInt(DR6.BT));
-    refuse(exception.DB, 'task.trap', undefined, { selector: newSelector, register: 'dr6', bit: 15 });
-  }
+  if (incoming.trap) throw debugException(cpu, DR6.BT, { rule: 'task.trap', selector: newSelector });
 };
 
 const layoutOf = (type: number): TssLayout => (type & 8 ? tss32 : tss16);

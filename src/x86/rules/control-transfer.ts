@@ -83,5 +83,3 @@ export const controlTransferRules = {
     says: 'SYSEXIT with 64-bit operand size needs canonical addresses in RDX and RCX',
   },
 } as const satisfies RuleTable;
-
-export type ControlTransferRule = keyof typeof controlTransferRules;

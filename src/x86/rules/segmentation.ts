@@ -87,5 +87,3 @@ export const segmentationRules = {
   },
   'ltr.not-present': { section: 'Intel SDM vol. 2, "LTR"', says: 'the TSS that LTR names is present' },
 } as const satisfies RuleTable;
-
-export type SegmentationRule = keyof typeof segmentationRules;

@@ -38,5 +38,3 @@ export const taskRules = {
   'io.bitmap-limit': { section: IO, says: 'the bits of the ports lie within the limit of the TSS' },
   'io.bitmap': { section: IO, says: 'the bits of the ports in the I/O permission bit map are 0' },
 } as const satisfies RuleTable;
-
-export type TaskRule = keyof typeof taskRules;
