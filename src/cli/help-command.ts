@@ -1,0 +1,19 @@
+/** `ringside help [COMMAND]`. */
+
+import { BadInput } from '../program/program';
+import { commandHelp, overview } from './help';
+import type { Run } from './main';
+import { commandNamed, commands } from './options';
+
+export const help: Run = async ({ operands }) => {
+  const [name] = operands;
+  if (name === undefined) {
+    process.stdout.write(overview());
+    return 0;
+  }
+  const command = commandNamed(name);
+  if (command === undefined)
+    throw new BadInput(`${name}: no such command; one of ${commands.map((one) => one.name).join(', ')}`);
+  process.stdout.write(commandHelp(command));
+  return 0;
+};

@@ -1,0 +1,248 @@
+/**
+ * The command line's words: which commands there are, which options each takes, and how they are read. The machine's
+ * own options come from the table in debugger/machine-options.ts.
+ */
+
+import {
+  type MachineOption,
+  type MachineSettings,
+  machineOptions,
+  type OptionName,
+  type RawSettings,
+  readSettings,
+} from '../debugger/machine-options';
+import { BadInput } from '../program/program';
+
+/** An option of a command that is not the machine's. */
+export interface CommandOption {
+  readonly flag: string;
+  /** What stands for the value in help; without one the option is a switch. */
+  readonly placeholder?: string;
+  /** The value may be left out. */
+  readonly optional?: true;
+  readonly description: string;
+}
+
+export interface Command {
+  readonly name: string;
+  /** What stands behind the name in help. */
+  readonly usage: string;
+  readonly summary: string;
+  /** Takes the machine's options. */
+  readonly machine: boolean;
+  readonly options: readonly CommandOption[];
+  /** Most operands it takes. */
+  readonly operands: number;
+}
+
+const json: CommandOption = {
+  flag: '--json',
+  placeholder: 'FILE|-',
+  optional: true,
+  description:
+    'Writes the result as JSON to FILE; `-`, or no value, means stdout, and what the guest prints then goes to stderr.',
+};
+
+export const commands: readonly Command[] = [
+  {
+    name: 'run',
+    usage: 'FILE',
+    summary: 'Runs a program; what it prints goes to stdout, its exit status is ours.',
+    machine: true,
+    options: [
+      json,
+      {
+        flag: '--trace',
+        placeholder: 'KIND,…',
+        description:
+          'Prints one line per event, with position and reason: trap, trap:#PF, int, irq, nmi, ring, mode, cr, msr, port, mmio, cpuid, task-switch, syscall, tlb-fill, stale, triple-fault, not-implemented, reset.',
+      },
+      { flag: '-o', placeholder: 'FILE', description: 'Where the trace goes. By default to stderr.' },
+    ],
+    operands: 1,
+  },
+  {
+    name: 'debug',
+    usage: 'FILE',
+    summary: 'Debugs a program in the terminal; reads commands from a pipe where there is no terminal.',
+    machine: true,
+    options: [{ flag: '-x', placeholder: 'FILE', description: 'Takes commands from FILE first.' }],
+    operands: 1,
+  },
+  {
+    name: 'asm',
+    usage: 'FILE',
+    summary: "Assembles NASM syntax into a flat binary, as NASM's `-f bin` does.",
+    machine: false,
+    options: [
+      { flag: '-o', placeholder: 'FILE', description: "The binary. By default FILE's name without its extension." },
+      { flag: '-f', placeholder: 'bin', description: 'The format; there is one, bin.' },
+      { flag: '-l', placeholder: 'FILE|-', description: 'Writes a listing: address, bytes and source of each line.' },
+      json,
+    ],
+    operands: 1,
+  },
+  {
+    name: 'dap',
+    usage: '',
+    summary: 'Speaks the Debug Adapter Protocol on stdin and stdout.',
+    machine: false,
+    options: [{ flag: '--port', placeholder: 'N', description: 'Listens on this TCP port of 127.0.0.1 instead.' }],
+    operands: 0,
+  },
+  {
+    name: 'cpu',
+    usage: '[PRESET]',
+    summary: 'Lists the processor models, or one with its features and what is masked.',
+    machine: false,
+    options: [json],
+    operands: 1,
+  },
+  {
+    name: 'help',
+    usage: '[COMMAND]',
+    summary: 'Shows this, or the options of a command.',
+    machine: false,
+    options: [],
+    operands: 1,
+  },
+];
+
+/** `maxInstructions` as `--max-instructions`. */
+export const flagOf = (name: OptionName): string =>
+  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** A command line, read: operands, options by flag, and the machine's options as they were given. */
+export interface Arguments {
+  readonly command: Command;
+  readonly operands: readonly string[];
+  readonly values: ReadonlyMap<string, string>;
+  readonly machine: RawSettings;
+}
+
+export const commandNamed = (name: string): Command | undefined => commands.find((command) => command.name === name);
+
+/** Words behind the command's name. @throws BadInput naming the nearest right option */
+export const readArguments = (command: Command, words: readonly string[]): Arguments => {
+  const operands: string[] = [];
+  const values = new Map<string, string>();
+  const machine: Partial<Record<OptionName, unknown>> = {};
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] as string;
+    if (word === '--') {
+      operands.push(...words.slice(at + 1));
+      break;
+    }
+    if (!word.startsWith('-') || word === '-') {
+      operands.push(word);
+      continue;
+    }
+    const equals = word.startsWith('--') ? word.indexOf('=') : -1;
+    const flag = equals < 0 ? word : word.slice(0, equals);
+    const known = lookUp(command, flag);
+    const given = equals < 0 ? undefined : word.slice(equals + 1);
+    const value = (): string => given ?? take(flag, known.placeholder, words[++at]);
+    if (known.name !== undefined)
+      machine[known.name] = machineValue(known.option, machine[known.name], flag, given, value);
+    else if (known.placeholder === undefined) noValue(flag, given, () => values.set(flag, ''));
+    else if (!known.optional) values.set(flag, value());
+    else if (given !== undefined) values.set(flag, given);
+    else values.set(flag, isValue(words[at + 1]) ? (words[++at] as string) : '-');
+  }
+  if (operands.length > command.operands)
+    throw new BadInput(`${operands[command.operands]}: one word too many; ${usageOf(command)}`);
+  return { command, operands, values, machine };
+};
+
+/** `-` is a value, other words that begin with it are options. */
+const isValue = (word: string | undefined): boolean => word !== undefined && (word === '-' || !word.startsWith('-'));
+
+interface Known {
+  readonly name?: OptionName;
+  readonly option?: MachineOption;
+  readonly placeholder?: string | undefined;
+  readonly optional?: boolean | undefined;
+}
+
+const lookUp = (command: Command, flag: string): Known => {
+  const own = command.options.find((option) => option.flag === flag);
+  if (own !== undefined) return own;
+  const option = command.machine ? machineOptions.find(({ name }) => flagOf(name) === flag) : undefined;
+  if (option !== undefined) return { name: option.name, option, placeholder: (option as MachineOption).placeholder };
+  const flags = flagsOf(command);
+  const near = nearest(flag, flags);
+  const hint = near === undefined ? `\`ringside help ${command.name}\` lists the options` : `did you mean ${near}?`;
+  throw new BadInput(`${flag}: no such option of ${command.name}; ${hint}`);
+};
+
+const flagsOf = (command: Command): string[] => [
+  ...command.options.map(({ flag }) => flag),
+  ...(command.machine ? machineOptions.map(({ name }) => flagOf(name)) : []),
+];
+
+const machineValue = (
+  option: MachineOption | undefined,
+  before: unknown,
+  flag: string,
+  given: string | undefined,
+  value: () => string,
+): unknown => {
+  if (option?.type === 'switch') {
+    if (given !== undefined && given !== 'true' && given !== 'false') throw new BadInput(`${flag} takes no value`);
+    return given !== 'false';
+  }
+  const text = value();
+  return option?.type === 'texts' ? [...((before as string[] | undefined) ?? []), text] : text;
+};
+
+const noValue = (flag: string, given: string | undefined, set: () => void): void => {
+  if (given !== undefined) throw new BadInput(`${flag} takes no value`);
+  set();
+};
+
+const take = (flag: string, placeholder: string | undefined, next: string | undefined): string => {
+  if (next === undefined) throw new BadInput(`${flag}: a value is missing: ${flag} ${placeholder ?? ''}`.trimEnd());
+  return next;
+};
+
+/** @throws BadInput */
+export const settingsOf = ({ machine }: Arguments): MachineSettings => readSettings(machine, flagOf);
+
+/** The candidate that is written most like a word, if any is near. */
+export const nearest = (word: string, candidates: readonly string[]): string | undefined => {
+  const plain = (text: string): string => text.replace(/^-+/, '').toLowerCase();
+  const wanted = plain(word);
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(wanted.length / 2)) + 1;
+  for (const candidate of candidates) {
+    const name = plain(candidate);
+    const distance = wanted !== '' && name.startsWith(wanted) ? 1 : editDistance(wanted, name);
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+};
+
+/** Letters to insert, delete or replace; two swapped neighbours count as one. */
+const editDistance = (a: string, b: string): number => {
+  let older: number[] = [];
+  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      let cost = Math.min((next[j - 1] as number) + 1, (row[j] as number) + 1, (row[j - 1] as number) + same);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        cost = Math.min(cost, (older[j - 2] as number) + 1);
+      next.push(cost);
+    }
+    older = row;
+    row = next;
+  }
+  return row[b.length] as number;
+};
+
+export const usageOf = ({ name, usage, options, machine }: Command): string =>
+  `usage: ringside ${name}${usage === '' ? '' : ` ${usage}`}${options.length > 0 || machine ? ' [OPTIONS]' : ''}`;

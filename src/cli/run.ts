@@ -1,0 +1,177 @@
+/**
+ * `ringside run`: the program at full speed. stdout is the guest's alone; every line of ours goes to stderr; the exit
+ * status says how it ended.
+ */
+
+import { writeFileSync } from 'node:fs';
+import { bootMachine } from '../debugger/boot';
+import { type Ending, ending, endingOf } from '../debugger/endings';
+import { parseEventFilters } from '../debugger/event-filter';
+import { explainChain } from '../debugger/explain';
+import { Slices, yieldToHost } from '../debugger/slices';
+import type { Machine, Stop } from '../machine/pc';
+import { BadInput } from '../program/program';
+import { hex } from '../x86/address';
+import { exceptionOf } from '../x86/exceptions';
+import { DiskFiles } from './files-node';
+import { GuestOutput } from './guest-output';
+import type { Run } from './main';
+import { settingsOf } from './options';
+import { Trace } from './trace';
+
+const STDERR = 2;
+
+export const run: Run = async (given) => {
+  const json = given.values.get('--json');
+  const output = new GuestOutput(json === '-' ? STDERR : undefined);
+  const started = performance.now();
+  let machine: Machine | undefined;
+  const finish = (end: Ending): number => {
+    output.flush();
+    if (json !== undefined) writeJson(json, end, machine, (performance.now() - started) / 1000);
+    return end.exitCode;
+  };
+  try {
+    const [path] = given.operands;
+    const settings = settingsOf(given);
+    if (path === undefined && settings.bios === undefined) throw new BadInput('run: which program? ringside run FILE');
+    const kinds = given.values.get('--trace');
+    const filters = kinds === undefined ? [] : parseEventFilters(kinds);
+    if (filters.length === 0 && given.values.has('-o'))
+      throw new BadInput('-o: says where a --trace goes; there is none');
+    const sinks = { serial: output.put, console: output.put };
+    ({ machine } = await bootMachine(new DiskFiles(), path ?? null, settings, sinks));
+    const trace = filters.length === 0 ? undefined : new Trace(machine, filters, given.values.get('-o'));
+    try {
+      const { end, stop } = await runMachine(machine, output, settings.maxInstructions, settings.noReboot);
+      output.flush();
+      report(machine, end, stop, output.last);
+      return finish(end);
+    } finally {
+      trace?.close();
+    }
+  } catch (error) {
+    if (!(error instanceof BadInput)) {
+      if (json !== undefined) finish(ending('internal-error'));
+      throw error;
+    }
+    process.stderr.write(`ringside: ${error.message}\n`);
+    return finish(ending('bad-input'));
+  }
+};
+
+interface Ran {
+  readonly end: Ending;
+  readonly stop: Stop | undefined;
+}
+
+const runMachine = async (
+  machine: Machine,
+  output: GuestOutput,
+  maxInstructions: number | undefined,
+  noReboot: boolean,
+): Promise<Ran> => {
+  const interrupted = { yes: false };
+  const interrupt = (): void => {
+    interrupted.yes = true;
+  };
+  process.on('SIGINT', interrupt);
+  try {
+    const slices = new Slices();
+    for (;;) {
+      if (machine.counters.retired >= (maxInstructions ?? Number.POSITIVE_INFINITY))
+        return { end: ending('budget'), stop: undefined };
+      const stop = slices.run(machine, maxInstructions);
+      output.flush();
+      const end = endingOf(stop, noReboot);
+      if (end !== undefined) return { end, stop };
+      if (stop.reason === 'reset') machine.reset();
+      await yieldToHost();
+      if (interrupted.yes) return { end: ending('interrupted'), stop };
+    }
+  } finally {
+    process.off('SIGINT', interrupt);
+  }
+};
+
+/** What is to be said about an ending that is not simply the guest's wish. */
+const report = (machine: Machine, end: Ending, stop: Stop | undefined, lastByte: number): void => {
+  const lines = endingLines(machine, end, stop);
+  if (lines.length === 0) return;
+  // On a terminal our line begins below an unfinished one of the guest.
+  const gap = lastByte !== 0x0a && process.stdout.isTTY ? '\n' : '';
+  process.stderr.write(`${gap}${lines.join('\n')}\n`);
+};
+
+const endingLines = (machine: Machine, { outcome }: Ending, stop: Stop | undefined): string[] => {
+  const { retired } = machine.counters;
+  const where = (vcpu: number): string => hex(machine.cpus[vcpu]?.state.rip ?? 0n);
+  switch (outcome) {
+    case 'triple-fault':
+      return stop?.reason === 'triple-fault'
+        ? [
+            `ringside: triple fault after ${retired} instructions: the processor shut down`,
+            ...explainChain(stop.chain).map((line) => `  ${line}`),
+          ]
+        : [];
+    case 'budget':
+      return [
+        `ringside: stopped after ${retired} instructions, as --max-instructions says, at ${where(machine.current)}`,
+      ];
+    case 'no-progress': {
+      const vcpu = stop?.reason === 'no-progress' ? stop.vcpu : machine.current;
+      return [`ringside: no progress: a million steps without a completed instruction, at ${where(vcpu)}`];
+    }
+    case 'reset':
+      return [`ringside: reset${stop?.reason === 'reset' ? ` by ${stop.by}` : ''}; --no-reboot ends here`];
+    case 'interrupted':
+      return [`ringside: interrupted after ${retired} instructions at ${where(machine.current)}`];
+    default:
+      return [];
+  }
+};
+
+const writeJson = (to: string, end: Ending, machine: Machine | undefined, seconds: number): void => {
+  const instructions = machine?.counters.retired ?? 0;
+  const result = {
+    outcome: end.outcome,
+    exitCode: end.exitCode,
+    instructions,
+    seconds: Number(seconds.toFixed(6)),
+    mips: seconds > 0 ? Number((instructions / seconds / 1e6).toFixed(3)) : 0,
+    stateHash: machine?.stateHash() ?? null,
+    events: machine === undefined ? {} : eventCounts(machine),
+  };
+  const text = `${JSON.stringify(result, null, 2)}\n`;
+  if (to === '-') process.stdout.write(text);
+  else writeOrComplain(to, text);
+};
+
+/** @throws BadInput */
+export const writeOrComplain = (to: string, content: string | Uint8Array): void => {
+  try {
+    writeFileSync(to, content);
+  } catch (error) {
+    throw new BadInput(`${to}: cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`);
+  }
+};
+
+/** Vectors by name: `{"#PF": 3}`, `{"0x20": 5}`; other kinds as one number. */
+const eventCounts = (machine: Machine): Record<string, unknown> => {
+  const { counts } = machine.events;
+  const byVector = (kind: 'trap' | 'irq' | 'int', named: boolean): Record<string, number> =>
+    Object.fromEntries(
+      [...(counts.get(kind) ?? [])]
+        .sort(([a], [b]) => a - b)
+        .map(([vector, count]) => [(named ? exceptionOf(vector)?.mnemonic : undefined) ?? hex(vector), count]),
+    );
+  const others = [...counts].filter(([kind]) => kind !== 'trap' && kind !== 'irq' && kind !== 'int');
+  return {
+    traps: byVector('trap', true),
+    interrupts: byVector('irq', false),
+    softwareInterrupts: byVector('int', false),
+    ...Object.fromEntries(
+      others.map(([kind, byDetail]) => [kind, [...byDetail.values()].reduce((sum, count) => sum + count, 0)]),
+    ),
+  };
+};

@@ -1,0 +1,49 @@
+/** `--trace`: events as lines, as they happen, to stderr or a file. */
+
+import { closeSync, openSync, writeSync } from 'node:fs';
+import type { EventFilter } from '../debugger/event-filter';
+import { traceLine } from '../debugger/event-text';
+import type { Machine } from '../machine/pc';
+import { BadInput } from '../program/program';
+
+const STDERR = 2;
+const LOT = 64 * 1024;
+
+export class Trace {
+  private readonly descriptor: number;
+  private readonly own: boolean;
+  private lines = '';
+  private readonly unsubscribe: () => void;
+
+  /** @throws BadInput when the file cannot be written */
+  constructor(machine: Machine, filters: readonly EventFilter[], file: string | undefined) {
+    this.own = file !== undefined;
+    this.descriptor = file === undefined ? STDERR : open(file);
+    const kinds = [...new Set(filters.map(({ kind }) => kind))];
+    this.unsubscribe = machine.events.on(kinds, (event) => {
+      if (!filters.some((filter) => filter.matches(event))) return;
+      this.lines += `${traceLine(event, machine.cpus.length)}\n`;
+      if (this.lines.length >= LOT) this.flush();
+    });
+  }
+
+  close(): void {
+    this.unsubscribe();
+    this.flush();
+    if (this.own) closeSync(this.descriptor);
+  }
+
+  private flush(): void {
+    if (this.lines === '') return;
+    writeSync(this.descriptor, this.lines);
+    this.lines = '';
+  }
+}
+
+const open = (file: string): number => {
+  try {
+    return openSync(file, 'w');
+  } catch (error) {
+    throw new BadInput(`${file}: cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`);
+  }
+};

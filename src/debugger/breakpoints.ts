@@ -1,0 +1,212 @@
+/**
+ * The user's breakpoints: several may lie at one address, each with its condition, hit count and log message. The
+ * machine asks at each arrival; nobody is asked where there is none.
+ */
+
+import type { Machine } from '../machine/pc';
+import { BadInput } from '../program/program';
+import { hex, type LinearAddress } from '../x86/address';
+import type { Environment } from './expression/evaluator';
+import { evaluate, holds } from './expression/evaluator';
+import { parseExpression } from './expression/parser';
+import { describeError, type Expression, ExpressionError } from './expression/syntax';
+import { readInteger } from './machine-options';
+
+export interface BreakpointOptions {
+  /** An expression; the breakpoint counts only where it is not 0. */
+  readonly condition?: string | undefined;
+  /** `5` or `>= 5` from the fifth time on, `== 5` the fifth time, `% 5` every fifth time. */
+  readonly hitCondition?: string | undefined;
+  /** Instead of stopping, this text goes to the console; `{expression}` is replaced by its value. */
+  readonly logMessage?: string | undefined;
+  /** Removed when it is hit. */
+  readonly temporary?: boolean;
+}
+
+export interface Breakpoint extends BreakpointOptions {
+  readonly id: number;
+  readonly addresses: readonly LinearAddress[];
+  hits: number;
+}
+
+interface Armed {
+  readonly breakpoint: Breakpoint;
+  readonly condition: Expression | undefined;
+  readonly counts: (hits: number) => boolean;
+  readonly log: readonly (string | Expression)[] | undefined;
+}
+
+export interface BreakpointHost {
+  readonly environment: (vcpu: number) => Environment;
+  /** A logpoint's line. */
+  readonly log: (text: string, breakpoint: Breakpoint) => void;
+  /** The condition of a breakpoint cannot be evaluated: it stops, and says why. */
+  readonly problem: (text: string, breakpoint: Breakpoint) => void;
+}
+
+export class Breakpoints {
+  /** Ids of the breakpoints that led to the last stop. */
+  hit: number[] = [];
+  private readonly armed = new Map<number, Armed>();
+  private readonly at = new Map<bigint, Set<number>>();
+  /** The engine's own places (stepping): asked before the user's. */
+  private readonly internal = new Map<bigint, (vcpu: number) => boolean>();
+  private nextId = 1;
+  private readonly machine: Machine;
+  private readonly host: BreakpointHost;
+
+  constructor(machine: Machine, host: BreakpointHost) {
+    this.machine = machine;
+    this.host = host;
+    machine.breakpoints.decide = (vcpu, linear) => this.stops(vcpu, linear);
+  }
+
+  /** @throws BadInput for a condition that cannot be read */
+  add(addresses: readonly LinearAddress[], options: BreakpointOptions = {}): Breakpoint {
+    const { condition, hitCondition, logMessage } = options;
+    const armed: Armed = {
+      breakpoint: { ...options, id: this.nextId, addresses, hits: 0 },
+      condition: isGiven(condition) ? readCondition(condition) : undefined,
+      counts: isGiven(hitCondition) ? readHitCondition(hitCondition) : () => true,
+      log: isGiven(logMessage) ? readLogMessage(logMessage) : undefined,
+    };
+    const { id } = armed.breakpoint;
+    this.nextId++;
+    this.armed.set(id, armed);
+    for (const address of addresses) {
+      const ids = this.at.get(address) ?? new Set();
+      ids.add(id);
+      this.at.set(address, ids);
+      this.arm(address);
+    }
+    return armed.breakpoint;
+  }
+
+  /** @returns whether there was one */
+  remove(id: number): boolean {
+    const armed = this.armed.get(id);
+    if (armed === undefined) return false;
+    this.armed.delete(id);
+    for (const address of armed.breakpoint.addresses) {
+      const ids = this.at.get(address);
+      ids?.delete(id);
+      if (ids?.size === 0) this.at.delete(address);
+      this.arm(address);
+    }
+    return true;
+  }
+
+  list(): Breakpoint[] {
+    return [...this.armed.values()].map(({ breakpoint }) => breakpoint);
+  }
+
+  /** Stops at an address where `stops` says so, until the returned function is called. */
+  watchFor(address: LinearAddress, stops: (vcpu: number) => boolean): () => void {
+    this.internal.set(address, stops);
+    this.arm(address);
+    return () => {
+      this.internal.delete(address);
+      this.arm(address);
+    };
+  }
+
+  /** Counts start again. */
+  restart(): void {
+    for (const { breakpoint } of this.armed.values()) breakpoint.hits = 0;
+  }
+
+  private arm(address: bigint): void {
+    const wanted = this.at.has(address) || this.internal.has(address);
+    const { breakpoints } = this.machine;
+    if (wanted === breakpoints.has(address)) return;
+    if (wanted) breakpoints.add(address);
+    else breakpoints.remove(address);
+  }
+
+  private stops(vcpu: number, linear: bigint): boolean {
+    const hit: number[] = [];
+    for (const id of this.at.get(linear) ?? []) {
+      const armed = this.armed.get(id);
+      if (armed !== undefined && this.isHit(armed, vcpu)) hit.push(id);
+    }
+    const own = this.internal.get(linear)?.(vcpu) ?? false;
+    if (hit.length === 0 && !own) return false;
+    this.hit = hit;
+    for (const id of hit) if (this.armed.get(id)?.breakpoint.temporary) this.remove(id);
+    return true;
+  }
+
+  private isHit({ breakpoint, condition, counts, log }: Armed, vcpu: number): boolean {
+    const environment = this.host.environment(vcpu);
+    if (condition !== undefined) {
+      try {
+        if (!holds(condition, environment)) return false;
+      } catch (error) {
+        if (!(error instanceof ExpressionError)) throw error;
+        this.host.problem(`condition \`${breakpoint.condition}\`: ${describeError(error)}`, breakpoint);
+        return true;
+      }
+    }
+    breakpoint.hits++;
+    if (!counts(breakpoint.hits)) return false;
+    if (log === undefined) return true;
+    this.host.log(
+      log.map((part) => (typeof part === 'string' ? part : textOf(part, environment))).join(''),
+      breakpoint,
+    );
+    return false;
+  }
+}
+
+const isGiven = (text: string | undefined): text is string => text !== undefined && text.trim() !== '';
+
+/** @throws BadInput */
+const readCondition = (text: string): Expression => {
+  try {
+    return parseExpression(text);
+  } catch (error) {
+    if (error instanceof ExpressionError) throw new BadInput(`condition \`${text}\`: ${describeError(error)}`);
+    throw error;
+  }
+};
+
+const counters: Readonly<Record<string, (hits: number, wanted: number) => boolean>> = {
+  '': (hits, wanted) => hits >= wanted,
+  '>=': (hits, wanted) => hits >= wanted,
+  '>': (hits, wanted) => hits > wanted,
+  '==': (hits, wanted) => hits === wanted,
+  '=': (hits, wanted) => hits === wanted,
+  '<': (hits, wanted) => hits < wanted,
+  '<=': (hits, wanted) => hits <= wanted,
+  '%': (hits, wanted) => hits % wanted === 0,
+};
+
+/** @throws BadInput */
+const readHitCondition = (text: string): ((hits: number) => boolean) => {
+  const [, operator = '', digits = ''] = /^\s*([<>=%]*)\s*(\w+)\s*$/.exec(text) ?? [];
+  const count = counters[operator];
+  const wanted = readInteger(digits);
+  if (count === undefined || wanted === undefined || (operator === '%' && wanted === 0n))
+    throw new BadInput(`hit count \`${text}\`: write 5, >= 5, == 5 or % 5`);
+  return (hits) => count(hits, Number(wanted));
+};
+
+/** Text and the expressions in its braces; `{{` is a brace. @throws BadInput */
+const readLogMessage = (text: string): (string | Expression)[] => {
+  const parts: (string | Expression)[] = [];
+  const pattern = /\{\{|\}\}|\{([^{}]*)\}|[^{}]+|[{}]/g;
+  for (const [piece, inner] of text.matchAll(pattern)) {
+    if (inner !== undefined) parts.push(readCondition(inner));
+    else parts.push(piece === '{{' ? '{' : piece === '}}' ? '}' : piece);
+  }
+  return parts;
+};
+
+const textOf = (expression: Expression, environment: Environment): string => {
+  try {
+    return hex(evaluate(expression, environment).bits);
+  } catch (error) {
+    if (error instanceof ExpressionError) return `<${describeError(error)}>`;
+    throw error;
+  }
+};

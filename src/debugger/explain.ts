@@ -1,0 +1,115 @@
+/**
+ * Reasons in words. Everything below gives them as data; here they become sentences, from the rule's own row and the
+ * values on which it was decided.
+ */
+
+import type { FaultRecord } from '../machine/core/event';
+import type { Reason } from '../machine/core/fault';
+import { hex } from '../x86/address';
+import { bitName, cr0Bits, cr4Bits, dr6Bits, dr7Bits, eferBits, type RegisterBits } from '../x86/control-registers';
+import { exceptionOf } from '../x86/exceptions';
+import { rules } from '../x86/rules';
+import type { Rule } from '../x86/rules/rule';
+
+const ruleOf = (id: string): Rule | undefined =>
+  Object.hasOwn(rules, id) ? (rules as Readonly<Record<string, Rule>>)[id] : undefined;
+
+/** `#PF`, `NMI`, or `vector 0x20` where the manual gives no name. */
+export const vectorName = (vector: number): string => exceptionOf(vector)?.mnemonic ?? `vector ${hex(vector)}`;
+
+/** `#PF Page Fault`. */
+export const vectorTitle = (vector: number): string => {
+  const row = exceptionOf(vector);
+  return row === undefined ? vectorName(vector) : `${row.mnemonic} ${row.name}`;
+};
+
+const bitTables: Readonly<Record<string, RegisterBits>> = {
+  cr0: cr0Bits,
+  cr4: cr4Bits,
+  efer: eferBits,
+  dr6: dr6Bits,
+  dr7: dr7Bits,
+};
+
+/** Names of the bits that decide in entries of paging structures. Intel SDM vol. 3, "Paging". */
+const entryBits: Readonly<Record<number, string>> = { 0: 'P', 1: 'R/W', 2: 'U/S', 7: 'PS', 63: 'XD' };
+
+/** What was looked at: `PTE 0x83 at 0x93000`, `selector 0x1b`, `CR4 bit 20 (SMEP)`. */
+const evidence = (why: Reason): string[] => {
+  const { selector, entry, entryAddress, level, linear, register, bit, value, instruction } = why;
+  const found: string[] = [];
+  if (instruction !== undefined) found.push(instruction);
+  if (linear !== undefined) found.push(`linear address ${hex(linear)}`);
+  if (selector !== undefined) found.push(`selector ${hex(selector)}`);
+  if (entry !== undefined) {
+    const where = entryAddress === undefined ? '' : ` at ${hex(entryAddress)}`;
+    const which = level === undefined || bit === undefined || register !== undefined ? '' : bitOfEntry(entry, bit);
+    found.push(`${level ?? 'descriptor'} ${hex(entry)}${where}${which}`);
+  }
+  if (register !== undefined) {
+    const name = bit === undefined ? undefined : bitName(bitTables[register.toLowerCase()] ?? {}, bit);
+    const which = bit === undefined ? '' : ` bit ${bit}${name === undefined ? '' : ` (${name})`}`;
+    found.push(`${register.toUpperCase()}${which}${value === undefined ? '' : ` with ${hex(value)}`}`);
+  } else if (value !== undefined) found.push(`value ${hex(value)}`);
+  return found;
+};
+
+const bitOfEntry = (entry: bigint, bit: number): string =>
+  ` (bit ${bit}${entryBits[bit] === undefined ? '' : `, ${entryBits[bit]}`}, is ${(entry >> BigInt(bit)) & 1n})`;
+
+/** One sentence: what was found, and the rule that it breaks. */
+export const explain = (why: Reason): string => {
+  const rule = ruleOf(why.rule);
+  const found = evidence(why).join(', ');
+  const says = rule === undefined ? why.rule : `${rule.says} [${why.rule}]`;
+  return found === '' ? says : `${found}: ${says}`;
+};
+
+/** Manual and section of the rule. */
+export const sectionOf = (why: Reason): string | undefined => ruleOf(why.rule)?.section;
+
+export interface FaultInWords {
+  readonly vector: number;
+  readonly errorCode?: number | undefined;
+  readonly cr2?: bigint | undefined;
+  readonly why: Reason;
+}
+
+/** Bits of a page fault's error code. Intel SDM vol. 3, "Page-Fault Exceptions". */
+const pageFaultCode = (code: number): string => {
+  const kind = code & 0x10 ? 'instruction fetch' : code & 2 ? 'write' : 'read';
+  const cause = code & 8 ? 'reserved bit set' : code & 1 ? 'page present' : 'page not present';
+  return `${code & 4 ? 'user' : 'supervisor'} ${kind}, ${cause}`;
+};
+
+/** A selector's error code. Intel SDM vol. 3, "Error Code". */
+const selectorCode = (code: number): string => {
+  if (code === 0) return '';
+  const index = code >>> 3;
+  const table = code & 2 ? 'IDT' : code & 4 ? 'LDT' : 'GDT';
+  return `entry ${table === 'IDT' ? hex(index) : index} of the ${table}${code & 1 ? ', external' : ''}`;
+};
+
+/** `#PF Page Fault (error code 0x2: supervisor write, page not present; CR2 0x40000000)`. */
+export const faultTitle = ({ vector, errorCode, cr2 }: FaultInWords): string => {
+  const details: string[] = [];
+  if (errorCode !== undefined) {
+    const row = exceptionOf(vector);
+    const words =
+      row?.errorCode === 'page-fault'
+        ? pageFaultCode(errorCode)
+        : row?.errorCode === 'selector'
+          ? selectorCode(errorCode)
+          : '';
+    details.push(`error code ${hex(errorCode)}${words === '' ? '' : `: ${words}`}`);
+  }
+  if (cr2 !== undefined && vector === 14) details.push(`CR2 ${hex(cr2)}`);
+  return vectorTitle(vector) + (details.length === 0 ? '' : ` (${details.join('; ')})`);
+};
+
+/** The fault and why, in one line. */
+export const explainFault = (fault: FaultInWords): string => `${faultTitle(fault)}: ${explain(fault.why)}`;
+
+/** The chain of a triple fault, one line each, first to last. */
+export const explainChain = (chain: readonly FaultRecord[]): string[] =>
+  chain.map((record, n) => `${n + 1}. ${faultTitle(record)} at ${hex(record.rip)}: ${explain(record.why)}`);

@@ -1,0 +1,74 @@
+/** The tree of an expression: what was written, with the place of each part. Nothing in it is decided yet. */
+
+/** Characters of the text, from 0; `end` is behind the last. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** How many bytes memory has and whether its top bit is a sign: the suffix `:u8` … `:i64`. */
+export interface ValueType {
+  readonly size: 1 | 2 | 4 | 8;
+  readonly signed: boolean;
+}
+
+export type MemorySpace = 'linear' | 'physical' | 'msr';
+
+export type UnaryOperator = '-' | '+' | '~' | '!';
+export type BinaryOperator =
+  | '||'
+  | '&&'
+  | '=='
+  | '!='
+  | '<'
+  | '<='
+  | '>'
+  | '>='
+  | '|'
+  | '^'
+  | '&'
+  | '<<'
+  | '>>'
+  | '+'
+  | '-'
+  | '*'
+  | '/'
+  | '%';
+
+export type Expression = Span &
+  (
+    | { readonly kind: 'number'; readonly value: bigint }
+    /** A register, flag or symbol; `symbolOnly` for `$name`. */
+    | { readonly kind: 'name'; readonly name: string; readonly symbolOnly: boolean }
+    | {
+        readonly kind: 'memory';
+        readonly space: MemorySpace;
+        /** The base of this segment register is added. */
+        readonly segment?: string;
+        readonly address: Expression;
+        /** Without one, the natural size of the processor's mode. */
+        readonly type?: ValueType;
+      }
+    | { readonly kind: 'unary'; readonly operator: UnaryOperator; readonly operand: Expression }
+    | {
+        readonly kind: 'binary';
+        readonly operator: BinaryOperator;
+        readonly left: Expression;
+        readonly right: Expression;
+      }
+    /** `value:i32`: the low bits of a value, taken with or without sign. */
+    | { readonly kind: 'cast'; readonly type: ValueType; readonly operand: Expression }
+  );
+
+/** What is wrong with an expression, and where in its text. The message does not repeat the place. */
+export class ExpressionError extends Error {
+  readonly span: Span;
+
+  constructor(message: string, span: Span) {
+    super(message);
+    this.span = span;
+  }
+}
+
+/** One line for the user: what, and in which column (from 1) of the expression. */
+export const describeError = (error: ExpressionError): string => `${error.message} (column ${error.span.start + 1})`;

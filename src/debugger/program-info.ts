@@ -1,0 +1,55 @@
+/** What a loaded program says about its addresses: symbols and source lines, by name and by address. */
+
+import { LineTable } from '../program/lines';
+import type { LineRow, Program } from '../program/program';
+import { SymbolTable } from '../program/symbols';
+import type { LinearAddress } from '../x86/address';
+
+export class ProgramInfo {
+  readonly program: Program;
+  readonly symbols: SymbolTable;
+  readonly lines: LineTable;
+  readonly rows: readonly LineRow[];
+
+  constructor(program: Program) {
+    this.program = program;
+    this.symbols = new SymbolTable(program.symbols);
+    this.lines = new LineTable(program.lines);
+    this.rows = program.lines;
+  }
+
+  /** `print+0x3`, or undefined far from every symbol. */
+  nameOf(address: LinearAddress): string | undefined {
+    const near = this.symbols.at(address);
+    if (near === null) return undefined;
+    return near.offset === 0n ? near.symbol.name : `${near.symbol.name}+0x${near.offset.toString(16)}`;
+  }
+
+  /** The label that is not local at or below an address: the name of what runs there. */
+  functionAt(address: LinearAddress): string | undefined {
+    const name = this.symbols.at(address)?.symbol.name;
+    if (name === undefined) return undefined;
+    const local = name.indexOf('.', 1);
+    return local > 0 ? name.slice(0, local) : name;
+  }
+
+  /** The address of a symbol; `.loop` means the local label of the function at `near`. */
+  resolve(name: string, near: LinearAddress): LinearAddress | undefined {
+    const owner = name.startsWith('.') ? this.functionAt(near) : undefined;
+    const symbol = (owner === undefined ? null : this.symbols.named(owner + name)) ?? this.symbols.named(name);
+    return symbol?.address;
+  }
+
+  /** The program's files whose name a client's path means. */
+  fileFor(path: string): string | undefined {
+    const wanted = normal(path);
+    const { files } = this.lines;
+    const exact = files.find((file) => normal(file) === wanted);
+    if (exact !== undefined) return exact;
+    const ends = files.filter((file) => wanted.endsWith(`/${normal(file).replace(/^(\.\/)+/, '')}`));
+    return ends.length === 1 ? ends[0] : undefined;
+  }
+}
+
+/** Paths are equal whatever the slashes and the case of a drive letter. */
+const normal = (path: string): string => path.replace(/\\/g, '/').replace(/^[a-z]:/, (drive) => drive.toUpperCase());

@@ -1,0 +1,188 @@
+/**
+ * One debugging session: a program on a machine, with its breakpoints, run and stepped. What a protocol or a terminal
+ * shows comes from here; nothing here knows who shows it.
+ */
+
+import type { FaultRecord } from '../machine/core/event';
+import type { Machine } from '../machine/pc';
+import type { VirtualCpu } from '../machine/virtual-cpu';
+import { BadInput, type Files } from '../program/program';
+import { hex, type LinearAddress } from '../x86/address';
+import { bootMachine, type Sinks } from './boot';
+import { type Breakpoint, Breakpoints } from './breakpoints';
+import type { CodeView } from './disassemble';
+import { VcpuEnvironment } from './environment';
+import type { EventFilter } from './event-filter';
+import { eventText } from './event-text';
+import { explainChain, explainFault } from './explain';
+import { peekLinear } from './guest-memory';
+import type { MachineSettings } from './machine-options';
+import type { ProgramInfo } from './program-info';
+import { type FaultStop, type Pause, RunControl } from './run-control';
+import { type Depth, type Granularity, Stepper } from './stepping';
+import { bitness } from './vcpu-view';
+
+export interface SessionOptions {
+  readonly files: Files;
+  readonly program: string | null;
+  readonly settings: MachineSettings;
+  readonly sinks: Sinks;
+  /** A line for the user's console: log messages, resets, conditions that fail. */
+  readonly note: (text: string, breakpoint?: Breakpoint) => void;
+  readonly stepIntoInterrupts?: boolean;
+}
+
+export class Session {
+  readonly machine: Machine;
+  readonly info: ProgramInfo;
+  readonly breakpoints: Breakpoints;
+  readonly options: SessionOptions;
+  private readonly control: RunControl;
+  private readonly stepper: Stepper;
+  private readonly environments = new Map<number, VcpuEnvironment>();
+  private busy = false;
+
+  private constructor(machine: Machine, info: ProgramInfo, options: SessionOptions) {
+    this.machine = machine;
+    this.info = info;
+    this.options = options;
+    this.breakpoints = new Breakpoints(machine, {
+      environment: (vcpu) => this.environment(vcpu),
+      log: (text, breakpoint) => options.note(text, breakpoint),
+      problem: (text, breakpoint) => options.note(text, breakpoint),
+    });
+    const { maxInstructions, noReboot } = options.settings;
+    this.control = new RunControl(machine, this.breakpoints, { maxInstructions, noReboot });
+    this.control.onReset = (by) => options.note(`reset by ${by}: the machine starts again`);
+    this.stepper = new Stepper(this.control, info, (vcpu) => this.codeView(vcpu), {
+      intoInterrupts: options.stepIntoInterrupts ?? false,
+    });
+  }
+
+  /** Loads the program and stands before its first instruction. @throws BadInput */
+  static async start(options: SessionOptions): Promise<Session> {
+    const { machine, info } = await bootMachine(options.files, options.program, options.settings, options.sinks);
+    return new Session(machine, info, options);
+  }
+
+  get running(): boolean {
+    return this.busy;
+  }
+
+  // Motion
+
+  continue(): Promise<Pause> {
+    return this.move(() => this.control.continue());
+  }
+  step(vcpu: number, depth: Depth, granularity: Granularity): Promise<Pause> {
+    return this.move(() => this.stepper.step(vcpu, depth, granularity));
+  }
+  stepOut(vcpu: number): Promise<Pause> {
+    return this.move(() => this.stepper.out(vcpu));
+  }
+  runUntil(vcpu: number, address: LinearAddress): Promise<Pause> {
+    return this.move(() => this.stepper.until(vcpu, address));
+  }
+  /** The motion under way ends at the next slice. */
+  pause(): void {
+    this.control.pause();
+  }
+
+  private async move(motion: () => Promise<Pause>): Promise<Pause> {
+    if (this.busy) throw new BadInput('the machine is running; pause it first');
+    const { ended } = this.control;
+    if (ended !== undefined) return { reason: 'ending', vcpu: this.machine.current, ending: ended, stop: undefined };
+    this.busy = true;
+    this.control.begin();
+    try {
+      return await motion();
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  stopOnFaults(stop: FaultStop | undefined): void {
+    this.control.stopOnFaults(stop);
+  }
+  stopOnEvents(filters: readonly EventFilter[]): void {
+    this.control.stopOnEvents(filters);
+  }
+
+  // Looking
+
+  vcpu(index: number): VirtualCpu {
+    const found = this.machine.cpus[index];
+    if (found === undefined)
+      throw new BadInput(`there is no vCPU ${index}; they are 0 to ${this.machine.cpus.length - 1}`);
+    return found;
+  }
+
+  environment(index: number): VcpuEnvironment {
+    let environment = this.environments.get(index);
+    if (environment === undefined) {
+      environment = new VcpuEnvironment(this.machine, this.vcpu(index), this.info);
+      this.environments.set(index, environment);
+    }
+    return environment;
+  }
+
+  /** Code as the vCPU would decode it now. */
+  codeView(index: number): CodeView {
+    const vcpu = this.vcpu(index);
+    const bits = bitness(vcpu.state);
+    return {
+      read: (address, length) => peekLinear(vcpu.cpu, address, length),
+      bits,
+      info: this.info,
+      base: bits === 64 ? 0n : vcpu.state.segmentBase(1),
+    };
+  }
+}
+
+/** A pause in one line. */
+export const pauseText = (pause: Pause): string => {
+  switch (pause.reason) {
+    case 'entry':
+      return 'the program has not started yet';
+    case 'step':
+      return 'step';
+    case 'pause':
+      return 'paused';
+    case 'breakpoint':
+      return `breakpoint ${pause.ids.join(', ')}`;
+    case 'watchpoint':
+      return `watched memory ${pause.access === 'read' ? 'read' : 'written'} at ${hex(pause.address)}`;
+    case 'fault':
+      return explainFault({ ...pause.fault, cr2: pause.fault.address });
+    case 'event':
+      return `${pause.event.kind} ${eventText(pause.event)}`;
+    case 'ending':
+      return endingText(pause);
+  }
+};
+
+/** The faults that led to a triple fault, if that is what happened. */
+export const chainOf = (pause: Pause): readonly FaultRecord[] =>
+  pause.reason === 'ending' && pause.stop?.reason === 'triple-fault' ? pause.stop.chain : [];
+
+const endingText = (pause: Pause & { readonly reason: 'ending' }): string => {
+  const { ending, stop } = pause;
+  switch (ending.outcome) {
+    case 'guest-exit':
+      return `the guest ended the run with status ${ending.exitCode}`;
+    case 'power-off':
+      return 'the guest powered the machine off';
+    case 'halted':
+      return 'the machine is halted: nothing can wake it up';
+    case 'reset':
+      return `reset${stop?.reason === 'reset' ? ` by ${stop.by}` : ''}`;
+    case 'budget':
+      return 'the instruction budget is used up';
+    case 'no-progress':
+      return 'no progress: a million steps without a completed instruction';
+    case 'triple-fault':
+      return stop?.reason === 'triple-fault' ? `triple fault: ${explainChain(stop.chain).join('; ')}` : 'triple fault';
+    default:
+      return ending.outcome;
+  }
+};
