@@ -2,6 +2,7 @@
 
 import type { MachineEvent } from '../../src/machine/core/event';
 import { Fault } from '../../src/machine/core/fault';
+import { FRAMES, frame } from '../../src/machine/core/layout';
 import { CoreMemory } from '../../src/machine/core/memory';
 import { PhysicalMemory } from '../../src/machine/core/physical';
 import { CpuState } from '../../src/machine/core/state';
@@ -51,7 +52,7 @@ export class BareCpu {
 
   constructor(model: CpuModel = stubModel(ALL_FEATURES), options: PagingOptions = {}) {
     this.physical.map(0, RAM, 'ram');
-    this.physical.map(RAM, 2 ** 32, 'device');
+    this.memory.u32.fill(frame.device, FRAMES / 4 + RAM / 4096, FRAMES / 4 + 2 ** 20);
     const surroundings: Surroundings = {
       now: () => this.time,
       emit: (kind, make) => void this.events.push({ kind, ...make() }),
