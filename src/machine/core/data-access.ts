@@ -7,7 +7,7 @@ import type { FastTables } from './fast-tables';
 import type { Fault } from './fault';
 import { access, CODE_LINES, fast, frame, state } from './layout';
 import type { AccessSize, PhysicalMemory } from './physical';
-import type { CpuState } from './state';
+import { type CpuState, CS } from './state';
 
 /** The part of the privileged architecture that turns linear addresses into physical ones. */
 export interface Translation {
@@ -119,12 +119,17 @@ export class DataAccess {
     else if (kind === access.write) this.physical.write(physical, size, this.cpu.getU64(state.accessValue));
   }
 
+  /** 64-bit mode: elsewhere linear addresses wrap at 4 GiB. */
+  private long(): boolean {
+    return (this.cpu.getU32(state.efer) & (1 << 10)) !== 0 && (this.cpu.segmentAccess(CS) & (1 << 13)) !== 0;
+  }
+
   /** Both pages are judged before the first byte is moved. */
   private across(low: number, high: number, size: number, kind: 0 | 1 | 2, here: number): boolean {
     const first = this.translate(low, high, kind);
     if (first < 0) return false;
     const nextLow = (low + here) | 0;
-    const nextHigh = nextLow === 0 ? (high + 1) | 0 : high;
+    const nextHigh = nextLow === 0 && this.long() ? (high + 1) | 0 : high;
     const second = this.translate(nextLow, nextHigh, kind);
     if (second < 0) return false;
     if (kind === access.probe) return true;

@@ -184,7 +184,10 @@ export class Decoder {
     i32[(at + record.displacement) / 4] = Number(displacement);
     const segment = instruction.memorySegment - Register.ES;
     const long = mode === decodeMode.code64;
-    const flat = segment < 4 && (long ? addressSize === 64 : mode === decodeMode.flat32 && addressSize === 32);
+    // Through CS nothing can be written outside 64-bit mode: its limits say so.
+    const flat = long
+      ? segment < 4 && addressSize === 64
+      : mode === decodeMode.flat32 && segment < 4 && segment !== 1 && addressSize === 32;
     if (flat) {
       const indexed = index !== Register.None;
       const space = long ? (indexed ? 'x' : 'b') : indexed ? 'y' : 'f';

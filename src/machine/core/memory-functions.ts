@@ -139,8 +139,12 @@ const segmentFunction = (module: Module): Func => {
     setLocal(end, i32.add(o, i32.sub(bytes, c(1)))),
     when(
       i32.or(
-        i32.or(i32.ltU(o, getLocal(low, 'i32')), i32.gtU(getLocal(end, 'i32'), base(limit('High')))),
-        i32.ltU(getLocal(end, 'i32'), o),
+        i32.or(
+          i32.ltU(o, getLocal(low, 'i32')),
+          i32.or(i32.gtU(o, base(limit('High'))), i32.gtU(getLocal(end, 'i32'), base(limit('High')))),
+        ),
+        // In a segment of 4 GiB addresses wrap.
+        i32.and(i32.ltU(getLocal(end, 'i32'), o), i32.ne(i32.sub(base(limit('High')), getLocal(low, 'i32')), c(-1))),
       ),
       [
         set32(state.record, rec),
