@@ -34,6 +34,7 @@ export class Simulated {
   private readonly physical: PhysicalMemory;
   private fault: Fault | undefined;
   private data = 0n;
+  private codeSize = 0n;
 
   constructor(private readonly configuration: Configuration) {
     const memory = new CoreMemory();
@@ -60,11 +61,11 @@ export class Simulated {
     state.efer = bits === 64 ? 0x500n : 0n;
     state.cpl = 3;
     state.rflags = 0x202;
-    const limit = segmented ? 0xfffffffe : 0xffffffff;
+    const limit = 0xffffffff;
     const big = bits === 32 ? 1 << 14 : 0;
     const long = bits === 64 ? 1 << 13 : 0;
     // Types and selectors as Linux gives them to programs.
-    state.setSegment(CS, { selector: bits === 64 ? 0x33 : 0x23, base: 0n, limit, access: 0xfb | big | long | 0x8000 });
+    state.setSegment(CS, { selector: bits === 64 ? 0x33 : 0x23, base: 0n, limit: segmented ? limit - 1 : limit, access: 0xfb | big | long | 0x8000 });
     for (const index of [SS, DS, ES] as const)
       state.setSegment(index, { selector: 0x2b, base: 0n, limit, access: 0xf3 | (1 << 14) | 0x8000 });
     for (const index of [FS, GS] as const) state.setSegment(index, { selector: 0, base: 0n, limit: 0, access: UNUSABLE });
@@ -77,7 +78,7 @@ export class Simulated {
       translate: (low: number, high: number): number => {
         const linear = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
         if (linear >= this.data && linear < this.data + BigInt(DATA_SIZE)) return DATA_AT + Number(linear - this.data);
-        if (linear >= CODE && linear < CODE + 0x1000000n) return CODE_AT + Number(linear - CODE);
+        if (linear >= CODE && linear < CODE + this.codeSize) return CODE_AT + Number(linear - CODE);
         const top = linear >> 47n;
         translation.fault =
           top === 0n || top === 0x1ffffn
@@ -116,6 +117,7 @@ export class Simulated {
     engine.tables.dropTranslations();
     const code = new Uint8Array(cases.length * CODE_SIZE + 4096).fill(0xcc);
     cases.forEach((one, slot) => code.set(one.code, slot * CODE_SIZE));
+    this.codeSize = BigInt((cases.length * CODE_SIZE + 8191) & ~4095);
     physical.pokeBytes(CODE_AT, code);
     physical.pokeBytes(DATA_AT, template);
     const pages = [0, 4096].map((offset) => physical.writable((DATA_AT + offset) / 4096));
@@ -128,7 +130,7 @@ export class Simulated {
       state.rip = CODE + BigInt(slot * CODE_SIZE);
       this.fault = undefined;
       if (this.configuration.stepping) for (let n = 0; n < 100_000 && !this.fault; n++) engine.step();
-      else try { engine.run(100_000); } catch (e) { console.log('slot', slot, [...one.code].map((b) => b.toString(16).padStart(2, '0')).join(' '), [...one.gpr].map((v) => v.toString(16)).join(' '), one.flags.toString(16), 'rip', state.rip.toString(16), (e as Error).stack, 'rec', state.getU32(layout.record), 'jumps', state.getU32(layout.jumps), state.getU32(layout.fast), 'ipBase', state.getU64(layout.ipBase).toString(16), 'target', state.getU64(layout.target).toString(16), 'gprs', Array.from({ length: 16 }, (_, n) => state.gpr(n).toString(16)).join(' ')); throw e; }
+      else try { engine.run(100_000); } catch (e) { console.log('slot', slot, [...one.code].map((b) => b.toString(16).padStart(2, '0')).join(' '), [...one.gpr].map((v) => v.toString(16)).join(' '), one.flags.toString(16), 'rip', state.rip.toString(16)); throw e; }
       let sum = 0x811c9dc5;
       for (const at of pages)
         for (let word = at / 4, end = word + 1024; word < end; word++)

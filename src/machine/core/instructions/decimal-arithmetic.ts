@@ -42,9 +42,9 @@ const adjustUnpacked = (name: string, sign: 1 | -1): Definition =>
     const ax = e.gpr(RAX, 16);
     const adjust = lowDigit(e, ax);
     const change = i64.mul(adjust, c64(0x106));
-    const r = e.let(truncate(sign > 0 ? i64.add(ax, change) : i64.sub(ax, change), 16));
+    const r = e.let(i64.and(sign > 0 ? i64.add(ax, change) : i64.sub(ax, change), c64(0xff0f)));
     e.setFlagsFrom(r, adjust, c64(0), 8, adjust);
-    e.setGpr(RAX, i64.and(r, c64(0xff0f)), 16);
+    e.setGpr(RAX, r, 16);
   });
 
 export const decimalArithmetic: readonly Definition[] = [
@@ -70,8 +70,9 @@ export const decimalArithmetic: readonly Definition[] = [
     (e) => {
       const al = e.gpr(RAX, 8);
       const ah = e.let(i64.shrU(e.gpr(RAX, 16), c64(8)));
-      const r = e.let(truncate(i64.add(al, i64.mul(ah, e.immediate())), 8));
-      e.setFlagsFrom(r, c64(0), c64(0), 8);
+      const tens = e.let(truncate(i64.mul(ah, e.immediate()), 8));
+      const r = e.let(i64.add(al, tens));
+      e.flagsAdd(al, tens, r);
       setAh(e, r, c64(0));
     },
     ['i'],

@@ -64,10 +64,12 @@ const popAll: Definition = {
   name: 'popa',
   emit: (e) => {
     if (e.long) return e.fault(6, 'opcode.undefined');
-    const values = eight.map((register) =>
-      e.load(e.stackAddress(c64((register - 7) * (e.size / 8)), e.size, false), e.size),
-    );
-    for (const [register, value] of values.entries()) if (register !== RSP) e.setGpr(register, value);
+    // From the lowest address: EDI first.
+    const values = eight.map((n) => ({
+      register: 7 - n,
+      value: e.load(e.stackAddress(c64(-n * (e.size / 8)), e.size, false), e.size),
+    }));
+    for (const { register, value } of values) if (register !== RSP) e.setGpr(register, value);
     e.moveStack(c64(e.size));
   },
 };

@@ -74,10 +74,11 @@ const compared = (e: Emitter, a: Expr, b: Expr): Iteration['comparison'] => {
 };
 const compare: Body = (e) => {
   const by = step(e);
-  const first = at(e, RSI, false);
-  const a = e.load(first.address, e.size);
+  // Processors read the second operand first: it decides which of two page faults there is.
   const second = at(e, RDI, false);
   const b = e.load(second.address, e.size);
+  const first = at(e, RSI, false);
+  const a = e.load(first.address, e.size);
   return {
     comparison: compared(e, a, b),
     commit: () => {
@@ -107,17 +108,22 @@ const once = (name: string, body: Body): Definition => ({
 
 /**
  * It goes on while the elements are equal (REPE) or differ (REPNE), or always (REP). Processors set the flags at the
- * last iteration: a fault or a trap before it finds those from before the instruction. A 32-bit count clears the upper
- * half of RCX before anything else.
+ * last iteration: a fault or a trap before it finds those from before the instruction. With 32-bit addresses in 64-bit
+ * mode the upper half of RCX, of MOVS and STOS also those of the addresses, is cleared before anything else.
  */
-const repeated = (name: string, body: Body, goesOn: 'equal' | 'different' | 'always'): Definition => ({
+const repeated = (
+  name: string,
+  body: Body,
+  goesOn: 'equal' | 'different' | 'always',
+  registers: readonly number[] = [RCX],
+): Definition => ({
   ...common,
   name,
   flow: 'rep',
   multiCommit: true,
   emit: (e) => {
     const count = e.gpr(RCX, e.addressSize);
-    if (e.long && e.addressSize === 32) e.setGpr(RCX, count, 32);
+    if (e.long && e.addressSize === 32) for (const register of registers) e.setGpr(register, e.gpr(register, 32), 32);
     e.if(
       i64.eqz(count),
       () => {
@@ -160,8 +166,8 @@ export const string: readonly Definition[] = [
   once('lods', load),
   once('cmps', compare),
   once('scas', scan),
-  repeated('rep.movs', move, 'always'),
-  repeated('rep.stos', store, 'always'),
+  repeated('rep.movs', move, 'always', [RCX, RSI, RDI]),
+  repeated('rep.stos', store, 'always', [RCX, RDI]),
   repeated('rep.lods', load, 'always'),
   repeated('repe.cmps', compare, 'equal'),
   repeated('repne.cmps', compare, 'different'),
