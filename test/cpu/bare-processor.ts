@@ -124,7 +124,7 @@ export class BareProcessor {
     this.cpu = new Cpu(
       this.state,
       this.physical,
-      { physicalBits: 36 } as CpuModel,
+      { physicalBits: 36, has: () => true } as unknown as CpuModel,
       surroundings,
       () => {
         this.modeChanges++;

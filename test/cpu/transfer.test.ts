@@ -117,7 +117,7 @@ describe('far CALL', () => {
     expect(p.selectors()).toMatchObject({ cs: GDT.code0, ss: GDT.data0, ds: GDT.data3 | 3 });
     expect([p.state.cpl, p.state.rip]).toEqual([0, 0x6000n]);
     expect(p.events).toEqual([{ kind: 'ring', from: 3, to: 0 }]);
-    expect(p.privileges).toContain('supervisor');
+    expect(p.privileges).toContain('inner');
   });
 
   test('a gate to ring 1 takes SS1 and ESP1', () => {

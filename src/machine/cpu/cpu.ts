@@ -10,8 +10,11 @@ import type { CpuState } from '../core/state';
 import type { CpuModel } from './model';
 import type { Paging } from './paging';
 
-/** What an access may do: explicit ones have the program's rights, implicit ones (tables, TSS, stacks of a more privileged ring) the supervisor's. */
-export type Privilege = 'current' | 'supervisor' | 'user';
+/**
+ * What an access may do: explicit ones have the program's rights, those to the stack of a more privileged ring the rights
+ * of that ring ('inner', not 3), implicit ones (tables, TSS) the supervisor's, which SMAP never lets into user pages.
+ */
+export type Privilege = 'current' | 'inner' | 'supervisor' | 'user';
 
 /** Linear memory with paging, access rights and faults; an access may cross pages. Made by linear-memory.ts. */
 export interface LinearMemory {

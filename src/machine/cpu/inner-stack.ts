@@ -37,7 +37,7 @@ export const innerStack = (cpu: Cpu, cpl: number, external: number): InnerStack 
   markAccessed(cpu, segment);
   const { base, limit, rights } = segment;
   const code = codeOf(selector, external);
-  const stack = new SegmentStack(cpu, base, limit, rights, pointer, code, 'supervisor');
+  const stack = new SegmentStack(cpu, base, limit, rights, pointer, code, 'inner');
   return { stack, selector, segment };
 };
 
@@ -55,7 +55,7 @@ const pointerAt = (cpu: Cpu, offset: number, external: number): bigint => {
 
 /** A call gate's stack in IA-32e mode: RSP0 to RSP2 with a null SS. @throws Fault #TS, #PF */
 export const innerStack64 = (cpu: Cpu, cpl: number, external: number): InnerStack => ({
-  stack: new FlatStack(cpu, innerPointer(cpu, cpl, external), external, 'supervisor'),
+  stack: new FlatStack(cpu, innerPointer(cpu, cpl, external), external, 'inner'),
   selector: cpl,
   segment: undefined,
 });

@@ -69,11 +69,12 @@ export class PagedMemory implements LinearMemory {
     const high = Number(linear >> 32n);
     const physical = this.paging.translate(Number(linear & MASK32), high, kind, this.accessor(privilege));
     if (physical < 0) throw this.paging.fault;
-    return physical;
+    return this.cpu.physical.gate(physical);
   }
 
   private accessor(privilege: Privilege): Accessor {
     if (privilege === 'supervisor') return accessor.implicit;
+    if (privilege === 'inner') return accessor.supervisor;
     if (privilege === 'user') return accessor.user;
     return this.cpu.state.getU32(state.cpl) === 3 ? accessor.user : accessor.supervisor;
   }

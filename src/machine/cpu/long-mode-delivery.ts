@@ -46,7 +46,7 @@ export const deliverInLongMode = (
   const entry = gate.interruptStack;
   const top =
     entry !== 0 ? interruptStackPointer(cpu, entry, external) : inner ? innerPointer(cpu, code.dpl, external) : rsp;
-  const stack = new FlatStack(cpu, top & ~15n, external, inner ? 'supervisor' : 'current');
+  const stack = new FlatStack(cpu, top & ~15n, external, inner ? 'inner' : 'current');
   stack.reserve(errorCode === undefined ? 5 : 6, 8);
   const target = gate.offset64;
   checkTarget(cpu, code, target, external);
