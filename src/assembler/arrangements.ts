@@ -38,8 +38,27 @@ export function completed(instruction: Instruction): Instruction {
     const addressSize = countWidths[second.register.name];
     if (addressSize !== undefined) return { ...instruction, operands: [first], prefixes: { ...prefixes, addressSize } };
   }
+  const third = operands[2];
+  if (implicitMask.has(name) && third?.kind === 'register' && third.register.name === 'xmm0') {
+    return { ...instruction, operands: operands.slice(0, 2) };
+  }
+  if (implicitAddress.has(name) && first?.kind === 'register') {
+    const addressSize = widths[first.register.class];
+    const isSized = addressSize !== undefined && !name.startsWith('mwait') && name !== 'skinit';
+    return { ...instruction, operands: [], prefixes: isSized ? { ...prefixes, addressSize } : prefixes };
+  }
   return instruction;
 }
+
+const widths: Readonly<Record<string, 16 | 32 | 64>> = { r16: 16, r32: 32, r64: 64 };
+
+/** Instructions whose third operand, XMM0, may be written. */
+const implicitMask = new Set(['blendvpd', 'blendvps', 'pblendvb', 'sha256rnds2']);
+
+/** Instructions whose operands are fixed registers that may be written: the first tells the size of the address. */
+const implicitAddress = new Set([
+  ...['clzero', 'invlpga', 'monitor', 'monitorx', 'mwait', 'mwaitx', 'skinit', 'vmload', 'vmrun', 'vmsave'],
+]);
 
 export function* arrangements(instruction: Instruction): Generator<Arrangement> {
   const { name, named, bits } = instruction;

@@ -28,10 +28,30 @@ const encodingRank = { legacy: 0, vex: 0, '3dnow': 0, xop: 1, evex: 2 } as const
 /** @throws AssemblyProblem with what would be right when no form takes the operands. */
 export function choose(written: Instruction): Choice {
   const instruction = completed(written);
+  const { candidates, problem } = findCandidates(instruction, formsFor(instruction));
+  if (candidates.length === 0) {
+    // A prefix that agrees with no form that fits is only written down.
+    const { prefixes } = instruction;
+    if (prefixes.operandSize === undefined) throw problem ?? rejection(instruction);
+    const open = { ...instruction, prefixes: { ...prefixes, operandSize: undefined } };
+    const all = findCandidates(instruction, selectForms(open));
+    if (all.candidates.length === 0) throw problem ?? all.problem ?? rejection(instruction);
+    candidates.push(...all.candidates);
+  }
+  const settled = settleMemorySize(candidates, instruction);
+  return settled.reduce((best, candidate) => (isBetter(candidate, best, instruction.bits) ? candidate : best));
+}
+
+interface Found {
+  readonly candidates: Candidate[];
+  /** Why a form that accepts the operands cannot be encoded with them. */
+  readonly problem: AssemblyProblem | undefined;
+}
+
+function findCandidates(instruction: Instruction, forms: readonly Form[]): Found {
   const candidates: Candidate[] = [];
   let problem: AssemblyProblem | undefined;
   let arrangement = 0;
-  const forms = formsFor(instruction);
   for (const { operands, exclusive } of arrangements(instruction)) {
     arrangement++;
     for (const form of forms) {
@@ -49,9 +69,7 @@ export function choose(written: Instruction): Choice {
     }
     if (exclusive && candidates.length > 0) break;
   }
-  if (candidates.length === 0) throw problem ?? rejection(instruction);
-  const settled = settleMemorySize(candidates, instruction);
-  return settled.reduce((best, candidate) => (isBetter(candidate, best, instruction.bits) ? candidate : best));
+  return { candidates, problem };
 }
 
 function isBetter(candidate: Candidate, best: Candidate, bits: Bits): boolean {
@@ -102,6 +120,7 @@ function selectForms({ named, bits, prefixes }: Instruction): readonly Form[] {
   const all = named.mnemonics.flatMap(formsOf).filter((form) => {
     if ((form.modes & mode) === 0) return false;
     if (named.operandSize !== undefined && form.operandSize !== named.operandSize) return false;
+    if (named.accepts?.(form) === false) return false;
     if (prefixes.encoding === 'evex') return form.encoding === 'evex';
     if (prefixes.encoding !== undefined) return form.encoding === 'vex';
     return form.encoding !== 'vex' || !evexFirst.has(form.mnemonic);

@@ -2,13 +2,15 @@
  * NASM's names for instructions, as the mnemonics of the table of forms. NASM manual, "x86 Instruction Reference".
  */
 
-import { hasForms } from './forms';
+import { type Form, hasForms } from './forms';
 
 export interface NamedInstruction {
   /** Mnemonics in the table of forms whose forms are candidates. */
   readonly mnemonics: readonly string[];
   /** Only forms with this operand size, in bits. */
   readonly operandSize?: 16 | 32 | 64;
+  /** Only forms that pass. */
+  readonly accepts?: (form: Form) => boolean;
   /** The immediate that a name like `cmpeqps` stands for. */
   readonly predicate?: number;
 }
@@ -62,8 +64,15 @@ const names: Readonly<Record<string, NamedInstruction>> = {
   ud2a: { mnemonics: ['ud2'] },
   loopz: { mnemonics: ['loope'] },
   loopnz: { mnemonics: ['loopne'] },
-  movsx: { mnemonics: ['movsx', 'movsxd'] },
-  sysexitq: { mnemonics: ['sysexitq'] },
+  movsx: { mnemonics: ['movsx', 'movsxd'], accepts: (form) => form.mnemonic === 'movsx' || form.operandSize === 64 },
+  loadall: { mnemonics: ['loadall'], accepts: (form) => form.opcode[0] === 0x07 },
+  loadall286: { mnemonics: ['loadall'], accepts: (form) => form.opcode[0] === 0x05 },
+  smint: { mnemonics: ['smint'], accepts: (form) => form.opcode[0] === 0x38 },
+  smintold: { mnemonics: ['smint'], accepts: (form) => form.opcode[0] === 0x7e },
+  cmpxchg: { mnemonics: ['cmpxchg'], accepts: (form) => form.rare === 0 },
+  cmpxchg486: { mnemonics: ['cmpxchg'], accepts: (form) => form.rare !== 0 },
+  pmulhrwa: { mnemonics: ['pmulhrw'], accepts: (form) => form.encoding === '3dnow' },
+  pmulhrwc: { mnemonics: ['pmulhrw'], accepts: (form) => form.encoding === 'legacy' },
 };
 
 const comparisons = ['eq', 'lt', 'le', 'unord', 'neq', 'nlt', 'nle', 'ord'];
@@ -127,6 +136,7 @@ const found = (
 /** Families of names that carry an immediate, each with what the rest of the name must be. */
 const families: readonly (readonly [RegExp, (match: RegExpExecArray) => NamedInstruction | undefined])[] = [
   [/^(j|set|cmov)(\w+)$/, ([, stem, condition]) => withCondition(stem, condition)],
+  [/^cmp(\w+)xadd$/, ([, condition]) => ({ mnemonics: [`cmp${exchangeCondition(condition ?? '')}xadd`] })],
   [/^cmp(\w+?)([ps][sd])$/, ([, name, type]) => predicate(`cmp${type}`, found(comparisons, name ?? ''))],
   [
     /^vcmp(\w+?)([ps][sdh])$/,
@@ -143,6 +153,16 @@ const families: readonly (readonly [RegExp, (match: RegExpExecArray) => NamedIns
 const withCondition = (stem: string | undefined, condition: string | undefined): NamedInstruction | undefined => {
   const canonical = conditions[condition ?? ''];
   return canonical === undefined ? undefined : { mnemonics: [`${stem}${canonical}`] };
+};
+
+/** CMPccXADD has other names for half of the conditions. */
+const exchangeConditions: Readonly<Record<string, string>> = {
+  ...{ e: 'z', ne: 'nz', a: 'nbe', ae: 'nb', g: 'nle', ge: 'nl' },
+};
+
+const exchangeCondition = (condition: string): string => {
+  const canonical = conditions[condition] ?? condition;
+  return exchangeConditions[canonical] ?? canonical;
 };
 
 const predicate = (mnemonic: string, value: number | undefined): NamedInstruction | undefined =>
