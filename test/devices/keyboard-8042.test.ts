@@ -139,7 +139,7 @@ describe('controller commands', () => {
     ['output port', 0xd0, 0xc3],
   ])('%s', (_, code, answer) => {
     command(code);
-    expect(drain()).toEqual([answer]);
+    expect([status() & 0x21, drain()]).toEqual([1, [answer]]);
   });
 
   test('its memory', () => {

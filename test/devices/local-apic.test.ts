@@ -97,6 +97,14 @@ describe('priorities', () => {
     expect([read(TPR), apic().highestPending()]).toEqual([0x50, 0x62]);
   });
 
+  test('of equal classes the task priority is the processor priority', () => {
+    apic().acknowledge();
+    write(TPR, 0x6a);
+    expect(read(PPR)).toBe(0x6a);
+    write(TPR, 0x5a);
+    expect(read(PPR)).toBe(0x60);
+  });
+
   test('lowering it tells the processor', () => {
     apic().cr8 = 15;
     signals = [];
@@ -188,6 +196,24 @@ describe('interprocessor interrupts', () => {
   });
 });
 
+test('a message with a vector below 16 is an error of the receiver', () => {
+  bus.send({ mode: 'fixed', vector: 15, level: false, destination: { to: 'physical', id: 1 } });
+  write(ESR, 0, 1);
+  expect([requested(1), read(ESR, 1)]).toEqual([-1, 0x40]);
+});
+
+test.each([
+  ['timer', TIMER, 0x7_00ff],
+  ['thermal', 0x330, 0x1_07ff],
+  ['performance', 0x340, 0x1_07ff],
+  ['LINT0', LINT0, 0x1_a7ff],
+  ['LINT1', LINT1, 0x1_a7ff],
+  ['error', ERROR, 0x1_00ff],
+])('writable bits of the %s entry', (_, offset, bits) => {
+  write(offset, 0xffff_ffff);
+  expect(read(offset)).toBe(bits);
+});
+
 test('touching an address without a register is an error', () => {
   read(0x40);
   write(ESR, 0);
@@ -269,6 +295,19 @@ describe('timer', () => {
     expect([read(CURRENT), apic().nextEvent()]).toEqual([60, 400 + 1200]);
   });
 
+  test('between one-shot and periodic the count goes on', () => {
+    write(TIMER, 0x40);
+    write(INITIAL, 100);
+    wait(400);
+    write(TIMER, 0x2_0040);
+    expect([read(CURRENT), apic().nextEvent()]).toEqual([60, 1000]);
+    wait(1600);
+    expect([read(CURRENT), apic().nextEvent()]).toEqual([100, 3000]);
+    wait(100);
+    write(TIMER, 0x40);
+    expect([read(CURRENT), apic().nextEvent()]).toEqual([90, 3000]);
+  });
+
   test('initial count 0 stops it', () => {
     write(TIMER, 0x2_0040);
     write(INITIAL, 100);
@@ -336,7 +375,7 @@ describe('local pins', () => {
   test('a fixed edge requests once per edge', () => {
     write(LINT0, 0x40);
     apic().setPin(0, true);
-    expect(apic().acknowledge()).toBe(0x40);
+    expect([read(TMR + 0x20), apic().acknowledge()]).toEqual([0, 0x40]);
     write(EOI, 0);
     expect(requested(0)).toBe(-1);
     apic().setPin(0, false);

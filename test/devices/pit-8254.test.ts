@@ -222,6 +222,17 @@ describe('IRQ 0', () => {
     expect([irq(), pit.nextEvent()]).toEqual([true, 200]);
   });
 
+  test('of many edges that are due together two and the last level are seen', () => {
+    out(command, 0x34);
+    count(channel0, 100);
+    board.time = 550;
+    pit.advance(550);
+    expect([irq(), board.edges.get(0), pit.nextEvent()]).toEqual([true, 2, 600]);
+    board.time = 700;
+    pit.advance(700);
+    expect([irq(), board.edges.get(0), pit.nextEvent()]).toEqual([false, 3, 701]);
+  });
+
   test('mode 0 makes one edge and then none', () => {
     out(command, 0x30);
     expect(irq()).toBe(false);
@@ -331,6 +342,8 @@ test('port 0x61 keeps its four bits, shows the refresh toggle, and lets counter 
   expect(refresh()).toBe(0);
   clocks(18);
   expect(refresh()).toBe(0x10);
+  clocks(18);
+  expect(refresh()).toBe(0);
   out(command, 0xb6);
   count(channel2, 4);
   clocks(1);

@@ -34,6 +34,13 @@ test('after reset nothing is received, the transmitter is empty, no interrupt is
   expect([IER, IIR, MCR, LSR, MSR].map(inb)).toEqual([0, 1, 0, 0x60, 0xb0]);
 });
 
+test('reset takes the interrupt back', () => {
+  out(IER, 0x02);
+  expect(irq()).toBe(true);
+  uart.reset();
+  expect(irq()).toBe(false);
+});
+
 test('bytes written to THR leave at once', () => {
   out(THR, 0x48);
   out(THR, 0x69);
@@ -171,8 +178,9 @@ describe('loop-back', () => {
   });
 
   test('a break is received as zero with BI', () => {
+    out(IER, 0x04);
     out(LCR, 0x43);
-    expect([inb(LSR), inb(RBR), inb(LSR)]).toEqual([0x71, 0, 0x60]);
+    expect([inb(IIR), inb(LSR), inb(IIR), inb(RBR), inb(LSR)]).toEqual([0x06, 0x71, 0x01, 0, 0x60]);
   });
 });
 

@@ -9,7 +9,6 @@ import {
   newKeyboard,
   newPs2Device,
   type Ps2Device,
-  roomIn,
   strike,
   take,
   tellKeyboard,
@@ -201,8 +200,7 @@ export class Keyboard8042 implements Device<ControllerState> {
 
   #strikeKeys(): void {
     const { keyboard, typing } = this.state;
-    while (typing[0] && typing[0].length <= roomIn(keyboard) && keyboard.scanning)
-      strike(keyboard, typing.shift() ?? []);
+    while (typing[0] && strike(keyboard, typing[0])) typing.shift();
   }
 
   /** Translation joins the prefix of a released key with the code that follows. */

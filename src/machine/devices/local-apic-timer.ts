@@ -43,11 +43,11 @@ export const newTimer = (tscOffset: [number, number]): TimerState => ({
   due: Infinity,
 });
 
-export const toHalves = (value: bigint): [number, number] => [
+const toHalves = (value: bigint): [number, number] => [
   Number(value & 0xffff_ffffn),
   Number((value >> 32n) & 0xffff_ffffn),
 ];
-export const fromHalves = ([low, high]: readonly [number, number]): bigint => (BigInt(high) << 32n) | BigInt(low);
+const fromHalves = ([low, high]: readonly [number, number]): bigint => (BigInt(high) << 32n) | BigInt(low);
 
 const modeOf = (timer: TimerState): TimerMode => timerModes[(timer.lvt >> modeBits) & 3] ?? 'reserved';
 const divisorOf = (timer: TimerState): number => divisors[(timer.divide & 3) | ((timer.divide >> 1) & 4)] ?? 1;

@@ -82,15 +82,16 @@ export class Pit8254 implements Device<PitState> {
     return this.#clock.timeOf(this.state.edge);
   }
 
-  /** Lets counter 0's output change; of several edges that are due together only the last of each kind is seen. */
+  /** Lets counter 0's output change; of many edges that are due together two and the last level are seen. */
   advance(now: number): void {
     const { state } = this;
     const clocks = this.#clock.ticksAt(now);
     if (clocks < state.edge) return;
     const [counter] = state.counters;
-    const level = outputAt(counter, clocks);
-    if (level === state.output) this.#drive(!level);
-    this.#drive(level);
+    const second = nextEdge(counter, state.edge);
+    this.#drive(!state.output);
+    if (second <= clocks) this.#drive(!state.output);
+    this.#drive(outputAt(counter, clocks));
     state.edge = nextEdge(counter, clocks);
   }
 

@@ -208,7 +208,7 @@ function writeCount(counter: Counter, written: number, clock: number): void {
   counter.written = written;
   counter.taken = Infinity;
   if (mode.gate === 'level') {
-    counter.before = mode.initial;
+    counter.before = mode.initial && outputAt(counter, clock);
     load(counter, length, clock + 1);
     if (!counter.gate) counter.stopped = 0;
   } else if (mode.gate === 'both' && counter.gate) {

@@ -3,9 +3,8 @@
  * commands and never moves. Both are plain state with the bytes they have to send.
  */
 
-/** Bytes that a keyboard holds before it reports an overrun. */
+/** Bytes that a keyboard holds. */
 const bufferSize = 16;
-const overrun = 0x00;
 
 const answer = { acknowledge: 0xfa, resend: 0xfe, selfTestPassed: 0xaa, echo: 0xee } as const;
 
@@ -27,17 +26,12 @@ export interface Keyboard extends Ps2Device {
 export const newPs2Device = (scanning: boolean): Ps2Device => ({ sending: [], command: -1, scanning, lastSent: 0 });
 export const newKeyboard = (): Keyboard => ({ ...newPs2Device(true), scancodeSet: 2, leds: 0 });
 
-/** A key's scan code bytes, in set 2; those that find the buffer full are lost. */
-export function strike(keyboard: Keyboard, codes: readonly number[]): void {
-  if (!keyboard.scanning) return;
-  for (const code of codes) {
-    if (keyboard.sending.length < bufferSize) keyboard.sending.push(code);
-    else keyboard.sending[bufferSize - 1] = overrun;
-  }
+/** Strikes a key, given as its scan code bytes in set 2. @returns false when the keyboard takes none now. */
+export function strike(keyboard: Keyboard, codes: readonly number[]): boolean {
+  if (!keyboard.scanning || keyboard.sending.length + codes.length > bufferSize) return false;
+  keyboard.sending.push(...codes);
+  return true;
 }
-
-/** How much more the keyboard can hold. */
-export const roomIn = (keyboard: Keyboard): number => bufferSize - keyboard.sending.length;
 
 type Command<D extends Ps2Device> = (device: D) => readonly number[];
 type Parameter<D extends Ps2Device> = (device: D, value: number) => readonly number[];

@@ -88,3 +88,8 @@ strokes.set('\r', strokes.get('\n') ?? []);
 
 /** Set 2 codes of pressing and releasing the key of a character; none for characters that the keyboard lacks. */
 export const strokeOf = (character: string): readonly number[] => strokes.get(character) ?? [];
+
+const characters = new Map(keys.map(([code, plain, shifted]) => [translate(code), [plain, shifted] as const]));
+
+/** What the key of a set 1 code writes, without and with shift; neither for keys that write nothing. */
+export const charactersOf = (code: number): readonly [plain?: string, shifted?: string] => characters.get(code) ?? [];
