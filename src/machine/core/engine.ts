@@ -12,6 +12,7 @@ import { Fault } from './fault';
 import type { Handlers } from './handlers';
 import { access, record, state, status } from './layout';
 import type { PhysicalMemory } from './physical';
+import { throughStack } from './stack-reference';
 import { type CpuState, CS, DS, ES, SS } from './state';
 
 /** What the core asks of the privileged architecture. */
@@ -40,6 +41,9 @@ export interface Counters {
   repeats: number;
 }
 
+const STACK_FAULT = 12;
+const GENERAL_PROTECTION = 13;
+
 /** CS.L and the like: bits of access rights. */
 const LONG_CODE = 1 << 13;
 const BIG = 1 << 14;
@@ -52,8 +56,8 @@ export class Engine {
   atBreakpoint: ((linear: bigint) => boolean) | undefined;
   /** Asked before a fault is delivered; true stops the run with nothing changed. */
   beforeDelivery: ((fault: Fault) => boolean) | undefined;
-  /** Executes native code at a physical address, as one step; false: there is none. */
-  native: ((physical: number) => boolean) | undefined;
+  /** The action of native code at a physical address, one step; undefined: there is none. It may throw a Fault. */
+  native: ((physical: number) => (() => void) | undefined) | undefined;
   /** Faults delivered so far. */
   deliveries = 0;
   private readonly core: Exports;
@@ -317,9 +321,10 @@ export class Engine {
       this.deliver(this.architecture.fault as Fault);
       return 0;
     }
-    if (this.native?.(physical)) {
-      this.counters.step++;
-      this.settle();
+    const action = this.native?.(physical);
+    if (action) {
+      if (block && this.code.hasBreak(physical & 0xfff)) this.passBreakpoint();
+      else this.executeNative(action);
       return 0;
     }
     const offset = physical & 0xfff;
@@ -341,6 +346,20 @@ export class Engine {
     if (block && this.architecture.mayDerive(access.execute))
       this.tables.fillJump(Number(rip & 0xffffffffn) | 0, Number(rip >> 32n) | 0, found, offset);
     return found;
+  }
+
+  /** Native code is no instruction: nothing retires. */
+  private executeNative(action: () => void): void {
+    try {
+      action();
+      this.counters.step++;
+      this.counters.unretired++;
+    } catch (fault) {
+      if (!(fault instanceof Fault)) throw fault;
+      this.deliver(fault);
+    }
+    this.settle();
+    this.cpu.setU32(state.leave, 1);
   }
 
   private beyondLimit(at: number, rip: bigint, limit: number): boolean {
@@ -419,11 +438,21 @@ export class Engine {
   private faultFromCore(): Fault {
     const { cpu } = this;
     const vector = cpu.getI32(state.faultVector);
-    if (vector < 0) return this.data.fault as Fault;
+    if (vector < 0) return this.refusedAccess(this.data.fault as Fault);
     const code = cpu.getI32(state.faultCode);
     const reason = this.handlers.reasons[cpu.getU32(state.faultReason)] ?? 'unknown';
     cpu.setU32(state.faultVector, 0xffffffff);
     return this.architecture.refusal(vector, code < 0 ? undefined : code, reason);
+  }
+
+  /** A non-canonical address is #SS when the access went through SS. */
+  private refusedAccess(fault: Fault): Fault {
+    const { cpu } = this;
+    if (fault.why.rule !== 'linear.canonical' || fault.vector !== GENERAL_PROTECTION) return fault;
+    const instruction = this.decodeAt(cpu.rip);
+    const stack = throughStack(instruction, cpu.getU64(state.accessAddress), (register) => cpu.gpr(register));
+    instruction.free();
+    return stack ? new Fault(STACK_FAULT, fault.why, fault.errorCode) : fault;
   }
 
   private passBreakpoint(): void {
