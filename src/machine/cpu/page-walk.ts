@@ -57,6 +57,8 @@ export class PageWalk {
   /** Rights and first byte of the page found. */
   rights = 0;
   base = 0;
+  private entryLow = 0;
+  private entryHigh = 0;
   private readonly beyond: number;
   private readonly oneGiB: boolean;
   private readonly pse36: boolean;
@@ -107,8 +109,9 @@ export class PageWalk {
     }
     for (; ; level++) {
       const address = table + this.index(level, linearLow, linearHigh) * 8;
-      const low = this.read(address);
-      const high = this.read(address + 4);
+      this.fetch(address, 8);
+      const low = this.entryLow;
+      const high = this.entryHigh;
       this.record(address, low, high, level);
       if (!(low & P)) return 'walk.present';
       if (high & reservedHigh) return 'walk.reserved';
@@ -140,7 +143,8 @@ export class PageWalk {
 
   private descend32(linear: number, cr4: number): 'walk.present' | 'walk.reserved' | undefined {
     const directory = ((this.state.getU32(state.cr3) & 0xfffff000) >>> 0) + (linear >>> 22) * 4;
-    const pde = this.read(directory);
+    this.fetch(directory, 4);
+    const pde = this.entryLow;
     this.record(directory, pde, 0, PD);
     if (!(pde & P)) return 'walk.present';
     if (pde & PS && cr4 & CR4.PSE) {
@@ -153,7 +157,8 @@ export class PageWalk {
       return undefined;
     }
     const table = ((pde & 0xfffff000) >>> 0) + ((linear >>> 12) & 0x3ff) * 4;
-    const pte = this.read(table);
+    this.fetch(table, 4);
+    const pte = this.entryLow;
     this.record(table, pte, 0, PT);
     if (!(pte & P)) return 'walk.present';
     this.base = (pte & 0xfffff000) >>> 0;
@@ -168,7 +173,8 @@ export class PageWalk {
       if (this.isRegister(i)) continue;
       const low = this.low[i] as number;
       const wanted = write && i === leaf ? low | A | D : low | A;
-      if (wanted !== low) this.physical.write(this.address[i] as number, 1, BigInt(wanted & 0xff));
+      if (wanted === low) continue;
+      this.physical.write(this.physical.gate(this.address[i] as number), 1, BigInt(wanted & 0xff));
     }
     if (write) this.rights |= right.dirty;
   }
@@ -218,7 +224,24 @@ export class PageWalk {
     this.level[at] = level;
   }
 
-  private read(address: number): number {
+  /** Reads an entry of 4 or 8 bytes, aligned, as every access through the A20 gate. */
+  private fetch(address: number, bytes: 4 | 8): void {
+    const { physical } = this;
+    const at = physical.gate(address);
+    const { memory } = physical;
+    const frame = at < HIGH ? memory.readable(at >>> 12) : 0;
+    if (frame !== 0) {
+      const word = (frame + (at & 0xfff)) >>> 2;
+      this.entryLow = memory.u32[word] as number;
+      this.entryHigh = bytes === 8 ? (memory.u32[word + 1] as number) : 0;
+    } else {
+      this.entryLow = this.ask(at);
+      this.entryHigh = bytes === 8 ? this.ask(at + 4) : 0;
+    }
+  }
+
+  /** Tables in a device's window, or where nothing is. */
+  private ask(address: number): number {
     return this.looking ? Number(this.physical.peek(address, 4)) : this.physical.read32(address);
   }
 }

@@ -123,6 +123,7 @@ export class Tlb {
   select(pcid: number, vpid = 0, ep4ta = 0): void {
     const words = this.words;
     const context = this.context(pcid, vpid, ep4ta);
+    if (words[this.start + CURRENT] === context) return;
     words[this.start + CURRENT] = context;
     words[this.start + TAG] = words[this.start + context] as number;
     const global = this.context(ALL_PCIDS, vpid, ep4ta);
@@ -304,12 +305,18 @@ export class Tlb {
   private find(pcid: number, vpid: number, ep4ta: number): number {
     const words = this.words;
     const key = (pcid | (vpid << 16)) >>> 0;
+    const low = ep4ta >>> 0;
     const high = Math.floor(ep4ta / 2 ** 32);
+    const is = (offset: number): boolean => {
+      const at = this.start + offset;
+      return words[at] !== 0 && words[at + 1] === key && words[at + 2] === low && words[at + 3] === high;
+    };
+    // Most often it is the current one that is wanted.
+    const current = words[this.start + CURRENT] as number;
+    if (current !== 0 && is(current)) return current;
     for (let i = 0; i < CONTEXT_COUNT; i++) {
       const offset = CONTEXTS + i * CONTEXT_WORDS;
-      const at = this.start + offset;
-      if (words[at] !== 0 && words[at + 1] === key && words[at + 2] === ep4ta >>> 0 && words[at + 3] === high)
-        return offset;
+      if (is(offset)) return offset;
     }
     return 0;
   }
