@@ -4,6 +4,8 @@ import { assembleProgram } from '../src/assembler/assemble';
 import { coreBytes } from '../src/machine/core/binary';
 import type { EventKind, MachineEvent } from '../src/machine/core/event';
 import { Machine, type MachineOptions, type Stop } from '../src/machine/pc';
+import { MemoryFiles } from '../src/program/files-memory';
+import { type LoadOptions, load } from '../src/program/load';
 import { prepare } from '../src/program/prepare';
 import type { Program } from '../src/program/program';
 
@@ -40,6 +42,10 @@ export class Guest {
   gpr(register: number): bigint {
     return (this.machine.cpus[0] as Machine['cpus'][0]).state.gpr(register);
   }
+  /** Memory by physical address, little-endian. */
+  memory(address: number | bigint, size: 1 | 2 | 4 | 8): bigint {
+    return this.machine.physical.peek(Number(address), size);
+  }
   get rip(): bigint {
     return (this.machine.cpus[0] as Machine['cpus'][0]).state.rip;
   }
@@ -62,3 +68,23 @@ export const boot = (
   options: Partial<MachineOptions> = {},
   record: readonly EventKind[] = ['trap'],
 ): Guest => new Guest(assemble(source), options, record);
+
+/** As the command line starts a file: its kind is told by its name and content, with the options of the boot contract. */
+export const bootFile = async (
+  path: string,
+  content: string | Uint8Array,
+  {
+    machine = {},
+    record = ['trap'],
+    files = {},
+    ...how
+  }: Omit<LoadOptions, 'assemble' | 'memoryBytes'> & {
+    readonly machine?: Partial<MachineOptions>;
+    readonly record?: readonly EventKind[];
+    /** Further files, by name. */
+    readonly files?: Readonly<Record<string, string | Uint8Array>>;
+  } = {},
+): Promise<Guest> => {
+  const disk = new MemoryFiles({ ...files, [path]: content });
+  return new Guest(await load(disk, path, { ...how, assemble: assembleProgram }), machine, record);
+};

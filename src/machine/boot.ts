@@ -1,5 +1,6 @@
 /** Bringing the machine to the start of a program: memory and ROMs placed, devices set up, registers set. */
 
+import type { Bios } from './bios/bios';
 import { frame, state as layout } from './core/layout';
 import type { PhysicalMemory } from './core/physical';
 import type { SegmentIndex } from './core/state';
@@ -14,6 +15,8 @@ export interface Prepared {
   readonly state: InitialState;
   /** What a firmware has done to the devices; null: as after power-on. */
   readonly devices: InitialDevices | null;
+  /** Null where no BIOS calls are to be had. */
+  readonly bios: Bios | null;
 }
 
 interface InitialState {
@@ -51,12 +54,21 @@ const gprOrder = [
 const HOLE_START = 0xa0000;
 const HOLE_END = 0x100000;
 
-/** Lays out RAM, ROMs and device space, and writes what the program wants in memory; RAM is zero elsewhere. */
-export const placeMemory = (physical: PhysicalMemory, memoryBytes: number, prepared: Prepared | undefined): void => {
+/**
+ * Lays out RAM, ROMs and device space, and writes what the program wants in memory; RAM is zero elsewhere.
+ * @param firmware the board's own ROMs, for programs that do not bring theirs
+ */
+export const placeMemory = (
+  physical: PhysicalMemory,
+  memoryBytes: number,
+  prepared: Prepared | undefined,
+  firmware: readonly { readonly physical: number; readonly bytes: Uint8Array }[],
+): void => {
   physical.clear();
   physical.map(0, memoryBytes, 'ram');
   physical.map(HOLE_START, HOLE_END, 'device');
   physical.map(memoryBytes, 2 ** 32, 'device');
+  for (const { physical: at, bytes } of firmware) placeRom(physical, at, bytes, bytes.length);
   for (const rom of prepared?.roms ?? []) placeRom(physical, Number(rom.physical), rom.bytes, rom.size);
   for (const { physical: at, bytes, size } of prepared?.writes ?? []) {
     physical.pokeBytes(Number(at), bytes);

@@ -3,6 +3,8 @@
  * interrupts to the processors. All that comes from outside comes through the input log.
  */
 
+import { biosRoutines } from './bios/bios';
+import { firmwareRoms } from './bios/firmware-rom';
 import { type Prepared, placeMemory, resetCpu, setBootState, startApplicationProcessor } from './boot';
 import { Breakpoints } from './breakpoints';
 import type { Counters } from './core/engine';
@@ -22,6 +24,7 @@ import { Events } from './events';
 import { type Input, InputLog } from './history/input-log';
 import { type Snapshot, Snapshots } from './history/snapshot';
 import { applyInput } from './input';
+import { Natives } from './native';
 import { activity, VirtualCpu } from './virtual-cpu';
 
 export interface MachineOptions {
@@ -93,6 +96,8 @@ export class Machine {
   readonly cpus: readonly VirtualCpu[] = [];
   readonly breakpoints: Breakpoints;
   readonly memoryBytes: number;
+  /** Native code of the board: the BIOS, where a program's start has one. */
+  natives = new Natives();
   /** Asked before a fault is delivered; true stops before the delivery. */
   stopOnFault: ((vcpu: number, fault: Fault) => boolean) | undefined;
   /** Index of the vCPU whose turn it is. */
@@ -136,6 +141,7 @@ export class Machine {
         options.tlb ?? 'keep',
       );
       vcpu.engine.beforeDelivery = (fault) => this.beforeDelivery(index, fault);
+      vcpu.engine.native = (physical) => this.nativeAction(vcpu, physical);
       cpus.push(vcpu);
     }
     this.cpus = cpus;
@@ -176,6 +182,7 @@ export class Machine {
   /** Places a program and brings the machine to the first instruction of its boot contract. */
   load(prepared: Prepared): void {
     this.prepared = prepared;
+    this.natives = new Natives(prepared.bios ? biosRoutines(prepared.bios) : []);
     this.reset();
   }
 
@@ -183,7 +190,7 @@ export class Machine {
   reset(): void {
     const { prepared } = this;
     this.devices.reset();
-    placeMemory(this.physical, this.memoryBytes, prepared);
+    placeMemory(this.physical, this.memoryBytes, prepared, this.firmware());
     for (const vcpu of this.cpus) {
       resetCpu(vcpu, this.options.featureControl ?? 0);
       if (vcpu.index > 0) vcpu.state.setU32(layout.activity, activity.waitForSipi);
@@ -193,6 +200,13 @@ export class Machine {
     this.current = 0;
     this.turnLeft = TURN;
     this.nextEvent = this.now();
+  }
+
+  /** A firmware of the user's brings its own tables. */
+  private firmware(): ReturnType<typeof firmwareRoms> {
+    if (this.prepared?.devices === null) return [];
+    const { eax: signature, edx: features } = this.model.cpuid(1, 0);
+    return firmwareRoms(this.natives, { cpus: this.cpus.length, signature, features });
   }
 
   // Running
@@ -322,6 +336,8 @@ export class Machine {
     const due = this.devices.nextEvent();
     const now = this.steps.step + this.extraTime;
     if (due > now) this.extraTime += due - now;
+    // To wait is no lack of progress, however often the wait is interrupted.
+    this.progressStep = this.steps.step;
     return undefined;
   }
 
@@ -341,11 +357,27 @@ export class Machine {
     return this.steps.step - this.progressStep >= PATIENCE;
   }
 
+  /** One step of native code, to be done: its work, RIP, and the time beyond a step's tick that it takes. */
+  private nativeAction(vcpu: VirtualCpu, physical: number): (() => void) | undefined {
+    const action = this.natives.at(physical);
+    if (!action) return undefined;
+    return () => {
+      const next = action.run(vcpu) ?? physical + 1;
+      vcpu.state.rip += BigInt(next - physical);
+      this.extraTime += action.ticks - 1;
+    };
+  }
+
   private beforeDelivery(vcpu: number, fault: Fault): boolean {
     if (!this.stopOnFault || this.resumeFrom === this.steps.step) return false;
     if (!this.stopOnFault(vcpu, fault)) return false;
     this.stop({ reason: 'fault', vcpu, fault });
     return true;
+  }
+
+  /** What the display shows in text mode, row by row. */
+  screen(): string[] {
+    return this.devices.vga.screen();
   }
 
   // Outside input
