@@ -20,7 +20,7 @@ const web = {
   target: 'es2022',
   format: 'cjs',
   mainFields: ['browser', 'module', 'main'],
-  alias: Object.fromEntries(['events', 'url'].map((name) => [name, join(root, `src/extension/shims/${name}.ts`)])),
+  alias: { events: join(root, 'src/extension/shims/events.ts') },
 };
 
 /** Output, entry, where it runs. A worker is started from its text, so it stands alone and is no CommonJS module. */

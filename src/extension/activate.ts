@@ -2,7 +2,7 @@
 
 import * as vscode from 'vscode';
 import { AdapterRelay, type AdapterWorker } from './adapter-relay';
-import { configurationFor, LaunchConfigurations } from './launch-configurations';
+import { configurationForFile, LaunchConfigurations } from './launch-configurations';
 
 /** @param startWorker starts the worker in which the machine and its debug adapter live, one for each session */
 export const activateWith = (context: vscode.ExtensionContext, startWorker: () => Promise<AdapterWorker>): void => {
@@ -15,10 +15,11 @@ export const activateWith = (context: vscode.ExtensionContext, startWorker: () =
     }),
     vscode.debug.registerDebugConfigurationProvider('ringside', configurations, trigger.Initial),
     vscode.debug.registerDebugConfigurationProvider('ringside', configurations.dynamic, trigger.Dynamic),
-    vscode.commands.registerCommand('ringside.debugFile', (file?: vscode.Uri) => {
+    vscode.commands.registerCommand('ringside.debugFile', async (file?: vscode.Uri) => {
+      const configuration = await configurationForFile(file);
+      if (!configuration) return;
       const uri = file ?? vscode.window.activeTextEditor?.document.uri;
-      if (!uri) return vscode.window.showInformationMessage('Open the program to debug first.');
-      return vscode.debug.startDebugging(vscode.workspace.getWorkspaceFolder(uri), configurationFor(uri));
+      await vscode.debug.startDebugging(uri && vscode.workspace.getWorkspaceFolder(uri), configuration);
     }),
   );
 };

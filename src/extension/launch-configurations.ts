@@ -1,6 +1,7 @@
 /** Launch configurations where the user wrote none, or wrote less than the adapter needs. */
 
 import * as vscode from 'vscode';
+import { type MachineOption, machineOptions } from '../debugger/machine-options';
 import { isUri } from './workspace-files';
 
 const assembly = /\.(asm|nasm)$/i;
@@ -17,7 +18,7 @@ const hasBreakpoint = (uri: vscode.Uri): boolean =>
   );
 
 /** Debugs one file; it stops at its first instruction if it would not stop anywhere else. */
-export const configurationFor = (uri: vscode.Uri): vscode.DebugConfiguration => ({
+const configurationFor = (uri: vscode.Uri): vscode.DebugConfiguration => ({
   type: 'ringside',
   request: 'launch',
   name: `Debug ${uri.path.slice(uri.path.lastIndexOf('/') + 1)}`,
@@ -25,42 +26,66 @@ export const configurationFor = (uri: vscode.Uri): vscode.DebugConfiguration => 
   stopOnEntry: !hasBreakpoint(uri),
 });
 
+/** For a file, by default the one in the active editor; undefined, and the user knows why, if there is none. */
+export const configurationForFile = async (file?: vscode.Uri): Promise<vscode.DebugConfiguration | undefined> => {
+  const uri = file ?? vscode.window.activeTextEditor?.document.uri;
+  if (uri && uri.scheme !== 'untitled') return configurationFor(uri);
+  await vscode.window.showInformationMessage(uri ? 'Save the program first.' : 'Open the program to debug first.');
+  return undefined;
+};
+
+/** Attributes with the name of a file, or a list of names with arguments behind them. */
+const options: readonly MachineOption[] = machineOptions;
+const fileAttributes = ['program', ...options.filter(({ type }) => type === 'file').map(({ name }) => name)];
+const listAttributes = options.filter(({ type }) => type === 'texts').map(({ name }) => name);
+
+/** `${file}` and relative paths become whole names: paths on the desktop, URIs elsewhere. */
+const wholeName = (name: string, root: vscode.Uri | undefined): string => {
+  if (name === '' || isUri(name)) return name;
+  const active = vscode.window.activeTextEditor?.document.uri;
+  if (active?.fsPath === name) return nameOf(active);
+  if (!root) return name;
+  const absolute = name.startsWith('/') || /^[a-z]:[/\\]/i.test(name);
+  if (absolute) return root.scheme === 'file' ? name : nameOf(root.with({ path: name }));
+  return nameOf(vscode.Uri.joinPath(root, name));
+};
+
 export class LaunchConfigurations implements vscode.DebugConfigurationProvider {
   /** The list behind "Select and Start Debugging": the assembly files that are open. */
   readonly dynamic: vscode.DebugConfigurationProvider = {
     provideDebugConfigurations: () => {
-      const open = vscode.workspace.textDocuments.filter((document) => assembly.test(document.uri.path));
-      return open.map((document) => configurationFor(document.uri));
+      const open = vscode.workspace.textDocuments.map(({ uri }) => uri);
+      return open.filter(({ scheme, path }) => scheme !== 'untitled' && assembly.test(path)).map(configurationFor);
     },
   };
 
   /** F5 without a launch.json gives an empty configuration. */
-  resolveDebugConfiguration(
+  async resolveDebugConfiguration(
     _folder: vscode.WorkspaceFolder | undefined,
-    configuration: vscode.DebugConfiguration,
-  ): vscode.ProviderResult<vscode.DebugConfiguration> {
-    if (configuration.type || configuration.request || configuration.program) return configuration;
-    const file = vscode.window.activeTextEditor?.document.uri;
-    if (file) return { ...configurationFor(file), ...(configuration.noDebug ? { noDebug: true } : {}) };
-    return vscode.window.showInformationMessage('Open the program to debug first.').then(() => undefined);
+    given: vscode.DebugConfiguration,
+  ): Promise<vscode.DebugConfiguration | undefined> {
+    if (given.type || given.request || given.name) return given;
+    const configuration = await configurationForFile();
+    return configuration && { ...given, ...configuration };
   }
 
-  /** `${file}` and relative paths become whole names: paths on the desktop, URIs elsewhere. */
   resolveDebugConfigurationWithSubstitutedVariables(
     folder: vscode.WorkspaceFolder | undefined,
-    configuration: vscode.DebugConfiguration,
+    given: vscode.DebugConfiguration,
   ): vscode.DebugConfiguration {
-    const { program } = configuration;
-    if (typeof program !== 'string' || program === '' || isUri(program)) return configuration;
-    const active = vscode.window.activeTextEditor?.document.uri;
-    if (active && active.fsPath === program) return { ...configuration, program: nameOf(active) };
     const root = folder?.uri ?? vscode.workspace.workspaceFolders?.[0]?.uri;
-    if (!root) return configuration;
-    const absolute = program.startsWith('/') || /^[a-z]:[/\\]/i.test(program);
-    if (absolute)
-      return root.scheme === 'file'
-        ? configuration
-        : { ...configuration, program: nameOf(root.with({ path: program })) };
-    return { ...configuration, program: nameOf(vscode.Uri.joinPath(root, program)) };
+    const configuration = { ...given };
+    for (const name of fileAttributes) {
+      const value: unknown = given[name];
+      if (typeof value === 'string') configuration[name] = wholeName(value, root);
+    }
+    for (const name of listAttributes) {
+      const values: unknown = given[name];
+      if (!Array.isArray(values)) continue;
+      configuration[name] = values.map((value: unknown) =>
+        typeof value === 'string' ? value.replace(/\S+/, (file) => wholeName(file, root)) : value,
+      );
+    }
+    return configuration;
   }
 }

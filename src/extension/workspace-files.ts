@@ -32,11 +32,11 @@ export class WorkspaceFiles implements Files {
   /** The scheme and the authority are those of `from`; dots in the path are resolved, as they are in a URL. */
   resolve(from: string, path: string): string {
     if (isUri(path)) return path;
-    const [root = '', folder = ''] = /^([^/]*\/\/[^/]*)?(.*\/)?/.exec(from)?.slice(1) ?? [];
-    const parts: string[] = [];
-    for (const part of (path.startsWith('/') ? path : folder + encodeURI(path)).split('/')) {
+    const [, root = '', folder = ''] = /^([^/]*\/\/[^/]*)?(.*\/)?/.exec(from) ?? [];
+    const parts: string[] = path.startsWith('/') ? [] : folder.split('/').filter((part) => part !== '');
+    for (const part of path.split('/')) {
       if (part === '..') parts.pop();
-      else if (part !== '.' && part !== '') parts.push(part);
+      else if (part !== '.' && part !== '') parts.push(encodeURIComponent(part));
     }
     return `${root}/${parts.join('/')}`;
   }
