@@ -175,13 +175,20 @@ const withRounding = (operands: readonly string[], rounding: string): readonly s
   return [...operands.slice(0, last + 1), rounding, ...operands.slice(last + 1)];
 };
 
-/** All lines for a mode, each once. */
-export function corpus(bits: Bits): readonly string[] {
+/**
+ * Lines for a mode, each once. The vector extensions have the same addresses everywhere, so a few lines of each form
+ * do unless `all` is asked for.
+ */
+export function corpus(bits: Bits, all: boolean): readonly string[] {
   const lines = new Set<string>();
   for (const mnemonic of allMnemonics()) {
     for (const form of formsOf(mnemonic)) {
       if ((form.modes & modeBit(bits)) === 0) continue;
-      for (const line of linesOf(form, bits)) lines.add(line);
+      const own = linesOf(form, bits);
+      const count = all || form.encoding === 'legacy' ? own.length : bits === 64 ? 6 : 2;
+      // From both ends: registers stand in front, addresses behind.
+      for (const line of own.slice(0, Math.ceil(count / 2))) lines.add(line);
+      for (const line of own.slice(-Math.ceil(count / 2))) lines.add(line);
     }
   }
   return [...lines];
