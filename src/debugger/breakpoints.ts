@@ -61,17 +61,19 @@ export class Breakpoints {
     machine.breakpoints.decide = (vcpu, linear) => this.stops(vcpu, linear);
   }
 
-  /** @throws BadInput for a condition that cannot be read */
-  add(addresses: readonly LinearAddress[], options: BreakpointOptions = {}): Breakpoint {
+  /**
+   * @param id of a breakpoint that this one takes the place of
+   * @throws BadInput for a condition that cannot be read
+   */
+  add(addresses: readonly LinearAddress[], options: BreakpointOptions = {}, id = this.nextId): Breakpoint {
     const { condition, hitCondition, logMessage } = options;
     const armed: Armed = {
-      breakpoint: { ...options, id: this.nextId, addresses, hits: 0 },
+      breakpoint: { ...options, id, addresses, hits: 0 },
       condition: isGiven(condition) ? readCondition(condition) : undefined,
       counts: isGiven(hitCondition) ? readHitCondition(hitCondition) : () => true,
       log: isGiven(logMessage) ? readLogMessage(logMessage) : undefined,
     };
-    const { id } = armed.breakpoint;
-    this.nextId++;
+    this.nextId = Math.max(this.nextId, id + 1);
     this.armed.set(id, armed);
     for (const address of addresses) {
       const ids = this.at.get(address) ?? new Set();

@@ -145,18 +145,12 @@ export const rightsText = (access: number, long: boolean): string => {
 const segmentItems = (state: CpuState): Item[] => {
   const segments = segmentNames.map((name, index): Item => {
     const { selector, base, limit, access } = state.segment(index as SegmentIndex);
-    const meaning = rightsText(access, isIa32e(state));
     return {
       name,
-      value: `${hex(selector)} base ${hex(base)} limit ${hex(limit)} ${meaning}`,
+      value: `${hex(selector)} base ${hex(base)} limit ${hex(limit)} ${rightsText(access, isIa32e(state))}`,
       expression: name,
       settable: true,
-      children: () => [
-        register(`${name}.selector`, BigInt(selector), selectorText(selector)),
-        { ...register(`${name}.base`, base), address: base },
-        register(`${name}.limit`, BigInt(limit)),
-        register(`${name}.access`, BigInt(access), meaning),
-      ],
+      children: () => segmentParts(state, name, index as SegmentIndex),
     };
   });
   const tables = (['gdtr', 'idtr'] as const).map((name): Item => {
@@ -166,11 +160,27 @@ const segmentItems = (state: CpuState): Item[] => {
       value: `${hex(base)} limit ${hex(limit)}`,
       expression: name,
       address: base,
-      children: () => [{ ...register(`${name}.base`, base), address: base }, register(`${name}.limit`, BigInt(limit))],
+      children: () => tableParts(name, state[name]),
     };
   });
   return [...segments, ...tables];
 };
+
+/** The hidden part of a segment register too: what the processor uses, whatever the table says by now. */
+const segmentParts = (state: CpuState, name: string, index: SegmentIndex): Item[] => {
+  const { selector, base, limit, access } = state.segment(index);
+  return [
+    register(`${name}.selector`, BigInt(selector), selectorText(selector)),
+    { ...register(`${name}.base`, base), address: base },
+    register(`${name}.limit`, BigInt(limit)),
+    register(`${name}.access`, BigInt(access), rightsText(access, isIa32e(state))),
+  ];
+};
+
+const tableParts = (name: string, { base, limit }: { readonly base: bigint; readonly limit: number }): Item[] => [
+  { ...register(`${name}.base`, base), address: base },
+  register(`${name}.limit`, BigInt(limit)),
+];
 
 /** Intel SDM vol. 3, "Segment Selectors". */
 export const selectorText = (selector: number): string =>
@@ -184,22 +194,22 @@ const bitItems = (name: string, value: bigint): Item[] =>
     settable: true,
   }));
 
-const decoded = (name: string, value: bigint): Item =>
-  register(name, value, decodeBits(value, decodedRegisters[name] ?? {}), () => bitItems(name, value));
+const decoded = (name: string, read: () => bigint): Item =>
+  register(name, read(), decodeBits(read(), decodedRegisters[name] ?? {}), () => bitItems(name, read()));
 
 const controlItems = (vcpu: VirtualCpu): Item[] => {
   const { state, cpu } = vcpu;
   const directory = state.cr3 & 0x000f_ffff_ffff_f000n;
   return [
-    decoded('cr0', state.cr0),
+    decoded('cr0', () => state.cr0),
     { ...register('cr2', state.cr2), address: state.cr2 },
     register('cr3', state.cr3, pagingMode(state) === 'none' ? 'paging off' : `tables at ${hex(directory)}`),
-    decoded('cr4', state.cr4),
+    decoded('cr4', () => state.cr4),
     { name: 'cr8', value: hex(cpu.surroundings.apic.taskPriority()), expression: 'cr8' },
-    decoded('efer', state.efer),
+    decoded('efer', () => state.efer),
     ...[0, 1, 2, 3].map((n) => ({ ...register(`dr${n}`, state.dr(n)), address: state.dr(n) })),
-    decoded('dr6', state.dr(6)),
-    decoded('dr7', state.dr(7)),
+    decoded('dr6', () => state.dr(6)),
+    decoded('dr7', () => state.dr(7)),
     ...listMsrs(cpu).map(({ name, address, value, meaning }) => ({
       name: name.toLowerCase(),
       value: `${hex(value)} ${meaning} (${hex(address)})`,

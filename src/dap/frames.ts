@@ -1,0 +1,40 @@
+/** Numbers of threads and frames: vCPU n is thread n + 1, its frame m the number 1000 * (n + 1) + m. */
+
+import { type Frame, framesOf } from '../debugger/stack';
+import { BadInput } from '../program/program';
+import type { Context } from './context';
+
+const FRAMES = 1000;
+
+export const threadId = (vcpu: number): number => vcpu + 1;
+export const frameId = (vcpu: number, index: number): number => FRAMES * (vcpu + 1) + index;
+
+/** @throws BadInput */
+export const vcpuOfThread = (context: Context, thread: number | undefined): number => {
+  if (thread === undefined) return currentVcpu(context);
+  return context.session.vcpu(thread - 1).index;
+};
+
+export interface FramePlace {
+  readonly vcpu: number;
+  readonly index: number;
+}
+
+/** Where a frame's number points; without one, the stopped vCPU's innermost frame. */
+export const frameOf = (context: Context, id: number | undefined): FramePlace => {
+  if (id === undefined) return { vcpu: currentVcpu(context), index: 0 };
+  const vcpu = Math.floor(id / FRAMES) - 1;
+  return { vcpu: context.session.vcpu(vcpu).index, index: id % FRAMES };
+};
+
+const currentVcpu = (context: Context): number => context.pause?.vcpu ?? context.session.machine.current;
+
+export const frames = (context: Context, vcpu: number): Frame[] =>
+  framesOf(context.session.vcpu(vcpu), context.session.info);
+
+/** @throws BadInput when the frame is gone */
+export const frame = (context: Context, { vcpu, index }: FramePlace): Frame => {
+  const found = frames(context, vcpu)[index];
+  if (found === undefined) throw new BadInput('this frame is no longer on the stack');
+  return found;
+};
