@@ -13,8 +13,14 @@ import { icedFromBytes } from './wasm-plugins.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const core = join(root, 'dist/core.wasm');
 
-const wasm = { loader: { '.wasm': 'binary' }, plugins: [icedFromBytes] };
-const node = { platform: 'node', target: 'node20', format: 'cjs' };
+/** What all bundles have in common. */
+export const bundling = {
+  bundle: true,
+  logLevel: 'warning',
+  loader: { '.wasm': 'binary' },
+  plugins: [icedFromBytes],
+};
+export const node = { platform: 'node', target: 'node20', format: 'cjs' };
 const web = {
   platform: 'browser',
   target: 'es2022',
@@ -47,7 +53,7 @@ export const buildCore = async () => {
   if (made > newest(join(root, 'src/machine/core'), join(root, 'src/x86'), join(root, 'scripts'))) return;
   const program = join(root, `node_modules/.cache/ringside/build-core-${process.pid}.cjs`);
   const unfinished = `${core}.${process.pid}`;
-  await build({ entryPoints: [join(root, 'scripts/build-core.ts')], outfile: program, bundle: true, ...node, ...wasm });
+  await build({ entryPoints: [join(root, 'scripts/build-core.ts')], outfile: program, ...bundling, ...node });
   mkdirSync(dirname(core), { recursive: true });
   execFileSync(process.execPath, [program, unfinished], { stdio: 'inherit' });
   rmSync(program);
@@ -71,16 +77,14 @@ export const buildBundles = async () => {
   const results = await Promise.all(
     bundles.map(({ out, entry, ...options }) =>
       build({
+        ...bundling,
         ...options,
-        ...wasm,
         absWorkingDir: root,
         entryPoints: [entry],
         outfile: `dist/${out}`,
-        bundle: true,
         metafile: true,
         minifySyntax: true,
         legalComments: 'none',
-        logLevel: 'warning',
       }),
     ),
   );

@@ -7,7 +7,7 @@ import { launchAttributes } from '../../src/extension/launch-attributes';
 
 const [debuggerOf] = manifest.contributes.debuggers;
 
-test('the launch attributes are those of the table of options; `node scripts/write-manifest.mjs` writes them', () => {
+test('the launch attributes are those of the table of options; `npm run manifest` writes them', () => {
   const { properties } = debuggerOf?.configurationAttributes.launch ?? {};
   expect(properties).toEqual(JSON.parse(JSON.stringify(launchAttributes())));
 });
