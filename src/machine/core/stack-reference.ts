@@ -13,6 +13,9 @@ const registerValue = (register: Register, gpr: (register: number) => bigint): b
   return 0n;
 };
 
+/** Base registers whose segment is SS. */
+const stackBases = new Set([Register.RSP, Register.RBP, Register.ESP, Register.EBP]);
+
 const hasMemoryOperand = (instruction: Instruction): boolean => {
   for (let operand = 0; operand < instruction.opCount; operand++)
     if (instruction.opKind(operand) === OpKind.Memory) return true;
@@ -33,7 +36,10 @@ const effectiveAddress = (instruction: Instruction, gpr: (register: number) => b
 /** Did the instruction's access to this linear address go through SS? */
 export const throughStack = (instruction: Instruction, linear: bigint, gpr: (register: number) => bigint): boolean => {
   const explicit = hasMemoryOperand(instruction);
-  if (explicit && instruction.memorySegment === Register.SS) return true;
+  // Overrides other than FS and GS change nothing in 64-bit mode, not even this.
+  const { segmentPrefix, memoryBase } = instruction;
+  if (explicit && stackBases.has(memoryBase) && segmentPrefix !== Register.FS && segmentPrefix !== Register.GS)
+    return true;
   if (!instruction.isStackInstruction) return false;
   return !explicit || effectiveAddress(instruction, gpr) !== linear;
 };
