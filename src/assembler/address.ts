@@ -68,11 +68,12 @@ export function resolveAddress(
     return { ...common, addressSize, scale: 1, relative, direct: true, absolute: !wanted };
   }
   const { base, index, factor } = assign(terms, syntax.nosplit, place);
-  const sizes = new Set(
-    [base, index].flatMap((register) => (register === undefined ? [] : (widths[register.class] ?? []))),
-  );
-  if (sizes.size > 1) throw new AssemblyProblem(place, 'base and index have different sizes: use two of the same size');
-  const [addressSize = bits === 16 ? 32 : bits] = sizes;
+  const baseSize = base === undefined ? undefined : widths[base.class];
+  const indexSize = index === undefined ? undefined : widths[index.class];
+  if (baseSize !== undefined && indexSize !== undefined && baseSize !== indexSize) {
+    throw new AssemblyProblem(place, 'base and index have different sizes: use two of the same size');
+  }
+  const addressSize = baseSize ?? indexSize ?? (bits === 16 ? 32 : bits);
   if (prefixSize !== undefined && prefixSize !== addressSize) {
     throw new AssemblyProblem(place, `the address has ${addressSize} bits, its prefix a${prefixSize} says otherwise`);
   }

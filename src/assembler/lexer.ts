@@ -38,12 +38,13 @@ export function splitLines(source: string): LogicalLine[] {
     const tokens: Token[] = [];
     const preprocessor = preprocessorLine.exec(physical[index] ?? '')?.[1]?.toLowerCase();
     let problem: AssemblyProblem | undefined;
+    let inComment = false;
     for (;;) {
       const text = physical[index] ?? '';
       const continued = text.endsWith('\\') && index + 1 < physical.length;
       try {
-        if (preprocessor === undefined && problem === undefined) {
-          scanLine(continued ? text.slice(0, -1) : text, index + 1, tokens);
+        if (preprocessor === undefined && problem === undefined && !inComment) {
+          inComment = scanLine(continued ? text.slice(0, -1) : text, index + 1, tokens);
         }
       } catch (error) {
         if (!(error instanceof AssemblyProblem)) throw error;
@@ -64,7 +65,8 @@ export function splitLines(source: string): LogicalLine[] {
   return lines;
 }
 
-function scanLine(text: string, line: number, tokens: Token[]): void {
+/** Returns whether the line ended in a comment, which a backslash continues too. */
+function scanLine(text: string, line: number, tokens: Token[]): boolean {
   let position = 0;
   const match = (pattern: RegExp): string | undefined => {
     pattern.lastIndex = position;
@@ -77,7 +79,7 @@ function scanLine(text: string, line: number, tokens: Token[]): void {
       position++;
       continue;
     }
-    if (character === ';') return;
+    if (character === ';') return true;
     if (character === '"' || character === "'" || character === '`') {
       const end = stringEnd(text, position);
       if (end < 0) throw new AssemblyProblem(place, `the string has no closing ${character}`);
@@ -119,11 +121,12 @@ function scanLine(text: string, line: number, tokens: Token[]): void {
     tokens.push({ kind: 'operator', text: sign, ...place });
     position += sign.length;
   }
+  return false;
 }
 
 /** Pushes the number at `position` and returns its length: the exponent's sign of a float extends `digits`. */
 function scanNumber(text: string, position: number, digits: string, place: Place, tokens: Token[]): number {
-  const signed = /^(?:0[xXhH][\da-fA-F_]*\.[\da-fA-F_]*[pP]|[\d_]+(?:\.[\d_]*)?[eE])$/.test(digits)
+  const signed = /^(?:0[xXhH][\da-fA-F_]*\.?[\da-fA-F_]*[pP]|[\d_]+(?:\.[\d_]*)?[eE])$/.test(digits)
     ? (/^[-+]\d+/.exec(text.slice(position + digits.length))?.[0] ?? '')
     : '';
   const literal = digits + signed;

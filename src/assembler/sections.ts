@@ -100,6 +100,7 @@ export function layOut(sections: readonly Section[], origin: bigint): Layout {
   const placed = new Map<string, Section>();
   let moved = false;
   let end = origin;
+  let last: Section | undefined;
   for (const section of order) {
     const { start, vstart, follows, vfollows, valign } = section.attributes;
     const before = follows === undefined ? undefined : placed.get(follows);
@@ -109,21 +110,37 @@ export function layOut(sections: readonly Section[], origin: bigint): Layout {
       start ?? (section === order[0] && before === undefined ? origin : alignUp(after, section.align));
     const virtualBefore = vfollows === undefined ? undefined : placed.get(vfollows);
     if (vfollows !== undefined && virtualBefore === undefined) problems.push(missing(section, vfollows));
+    const virtualStart =
+      virtualBefore !== undefined
+        ? virtualEnd(virtualBefore)
+        : section.contents || last === undefined
+          ? undefined
+          : virtualEnd(last);
     const address =
-      vstart ??
-      (virtualBefore === undefined
-        ? valign === undefined
-          ? loadAddress
-          : alignUp(loadAddress, valign)
-        : alignUp(virtualBefore.address + BigInt(virtualBefore.length), valign ?? section.align));
+      vstart ?? alignUp(virtualStart ?? loadAddress, valign ?? (virtualStart === undefined ? 1 : section.align));
     if (address !== section.address || loadAddress !== section.loadAddress) moved = true;
     section.address = address;
     section.loadAddress = loadAddress;
     placed.set(section.name, section);
+    last = section;
     const sectionEnd = loadAddress + BigInt(section.length);
     if (sectionEnd > end) end = sectionEnd;
   }
-  return { moved, problems };
+  return { moved, problems: [...problems, ...overlaps(order)] };
+}
+
+/** Sections without contents stand behind the one before where that is at run time, not where it is loaded. */
+const virtualEnd = (section: Section): bigint => section.address + BigInt(section.length);
+
+function overlaps(sections: readonly Section[]): readonly string[] {
+  const filled = sections
+    .filter((section) => section.contents && section.length > 0)
+    .sort((left, right) => (left.loadAddress < right.loadAddress ? -1 : 1));
+  return filled.flatMap((section, index) => {
+    const next = filled[index + 1];
+    const isClear = next === undefined || section.loadAddress + BigInt(section.length) <= next.loadAddress;
+    return isClear ? [] : [`sections ${section.name} and ${next.name} overlap: give one of them another start`];
+  });
 }
 
 const missing = (section: Section, other: string): string =>
