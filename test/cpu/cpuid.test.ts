@@ -137,6 +137,13 @@ describe('bits that follow the state', () => {
     expect(bit(peekCpuid(bare.cpu, 1, 0).edx, 9)).toBe(0);
   });
 
+  test('the APIC id is that of the vCPU', () => {
+    const bare = new BareCpu(makeModel('haswell', { cpus: 2, index: 0 }));
+    Object.assign(bare.state, { index: 1 });
+    expect(peekCpuid(bare.cpu, 1, 0).ebx >>> 24).toBe(1);
+    expect(peekCpuid(bare.cpu, 0xb, 1)).toEqual({ eax: 1, ebx: 2, ecx: 0x201, edx: 1 });
+  });
+
   test('SYSCALL is shown in 64-bit mode only', () => {
     const bare = boot();
     expect(bit(peekCpuid(bare.cpu, 0x80000001, 0).edx, 11)).toBe(0);

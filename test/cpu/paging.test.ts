@@ -73,6 +73,9 @@ describe('a walk', () => {
     bare.entry64(PDPT + 8, 0n);
     // 1 GiB + slot 7 + slot 9
     expect(bare.paging.translate(0x40e0_9123, 0, access.read, accessor.supervisor)).toBe(0x40_0123);
+    // A register has no accessed bit, and where it was loaded from is not written.
+    expect(bare.physical.read(PDPT + 8, 8)).toBe(0n);
+    expect(bare.state.getU64(layout.pdpte + 8)).toBe(BigInt(PD) | P);
     // The next of the four is not present.
     expect(bare.paging.translate(0x8000_0000, 0, access.read, accessor.supervisor)).toBe(-1);
     expect(bare.paging.fault?.why).toMatchObject({ rule: 'walk.present', level: 'PDPTE', entryAddress: 0x2010n });
@@ -369,6 +372,13 @@ describe('linear memory', () => {
     bare.state.efer = 0n;
     bare.physical.write(0, 2, 0xbeefn);
     expect(bare.cpu.linear.read(0xffff_fffen, 4) >> 16n).toBe(0xbeefn);
+    bare.pagingOn('32-bit', PD);
+    bare.entry32(PD, PT | 7);
+    bare.entry32(PD + 0xffc, PT | 7);
+    bare.entry32(PT, 0x40_0007);
+    bare.entry32(PT + 0xffc, 0x41_0007);
+    bare.cpu.linear.read(0xffff_fffen, 4);
+    expect([...bare.paging.tlb.entries()].map(({ linear }) => linear)).toEqual([0n, 0xffff_f000n]);
   });
 });
 

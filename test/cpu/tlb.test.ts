@@ -328,6 +328,13 @@ describe('replacement', () => {
   });
 });
 
+test('every bit of a linear address tells pages apart', () => {
+  bare.entry64(PML4 + 32 * 8, BigInt(PDPT) | 7n);
+  read(5);
+  bare.paging.translate(0x5000, 1 << 12, access.read, 0);
+  expect([...bare.paging.tlb.entries()].map(({ linear }) => linear)).toEqual([0x5000n, 0x1000_0000_5000n]);
+});
+
 test('the entries say what they hold', () => {
   bare.entry64(PML4 + 511 * 8, BigInt(PDPT) | 7n);
   point(3, 0x40_3000n, 1n | G | (1n << 63n));

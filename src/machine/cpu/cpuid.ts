@@ -20,9 +20,12 @@ export const peekCpuid = (cpu: Cpu, leaf: number, subleaf: number): CpuidResult 
   const result = model.cpuid(limited ? LAST_LIMITED : leaf, subleaf);
   if (leaf === 0 && misc & miscEnable.limitCpuid) result.eax = Math.min(result.eax, LAST_LIMITED);
   if (leaf === 1) {
+    result.ebx = (result.ebx & 0xffffff) | (state.index << 24);
     if (!(state.getU32(layout.msr + msrSlots.IA32_APIC_BASE * 8) & APIC_ENABLED)) result.edx &= ~mask('apic');
     if (!(misc & miscEnable.monitor)) result.ecx &= ~mask('monitor');
     if (model.has('xsave') && state.getU32(layout.cr4) & CR4.OSXSAVE) result.ecx |= mask('osxsave');
+  } else if (leaf === 0xb && model.has('x2apic')) {
+    result.edx = state.index;
   } else if (leaf === 0x80000001) {
     if (modeOf(state) !== LONG) result.edx &= ~mask('syscall');
     if (misc & miscEnable.executeDisableOff) result.edx &= ~mask('nx');

@@ -29,7 +29,7 @@ export interface CpuModel {
 /** Where the processor sits: one package, one thread per core. */
 export interface Topology {
   readonly cpus: number;
-  /** APIC id. */
+  /** APIC id that the leaves show; CPUID itself puts that of the vCPU in its place. */
   readonly index: number;
 }
 
