@@ -31,7 +31,8 @@ const define = (
     const a = first === second ? b : e.read(first);
     const { result, carry } = operation(e, a, b);
     const r = e.let(truncate(result, e.size));
-    e.setFlagsWithoutParity(r, carry);
+    // The manual leaves SF of BEXTR open: it is clear.
+    e.setFlagsWithoutParity(name === 'bextr' ? flag(i64.ne(r, zero)) : r, carry);
     e.write(0, r);
   },
 });

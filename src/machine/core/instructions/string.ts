@@ -16,7 +16,11 @@ const DF = 0x400;
 interface Iteration {
   commit(): void;
   /** Of the comparing ones: were the elements equal, and the flags that tell how they differ. */
-  readonly comparison?: { readonly equal: Expr; setFlags(): void };
+  readonly comparison?: Comparison;
+}
+interface Comparison {
+  readonly equal: Expr;
+  setFlags(): void;
 }
 type Body = (e: Emitter) => Iteration;
 
@@ -68,7 +72,7 @@ const load: Body = (e) => {
     },
   };
 };
-const compared = (e: Emitter, a: Expr, b: Expr): Iteration['comparison'] => {
+const compared = (e: Emitter, a: Expr, b: Expr): Comparison => {
   const r = e.let(i64.sub(a, b));
   return { equal: e.let(i64.eqz(r)), setFlags: () => e.flagsSub(a, b, r) };
 };
