@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { buildCore } from '../src/machine/core/interpreter';
 
-const HOT_LIMIT = 45 * 1024;
+const HOT_LIMIT = 130 * 1024;
 const CORE_LIMIT = 1024 * 1024;
 
 const { bytes, codeSizes, handlers } = buildCore();

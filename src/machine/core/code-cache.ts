@@ -24,6 +24,12 @@ interface Block {
   readonly end: number;
 }
 
+interface Fusible {
+  readonly at: number;
+  readonly flags: 'sets' | 'ignores' | undefined;
+  readonly sure: boolean;
+}
+
 /** The blocks of one page in one mode, by the offset of any of their instructions. */
 interface CodePage {
   readonly heads: Uint32Array;
@@ -90,6 +96,8 @@ export class CodeCache {
         if (offset < block.start || offset >= block.end) continue;
         for (let at = block.first, here = block.start; here <= offset; at += RECORD_SIZE) {
           const plain = view.getUint16(at + record.plain, true);
+          // A pair would pass the breakpoint, a silent handler would leave flags unset before it.
+          if (plain !== stale && u32[at / 4] !== leaver) u32[at / 4] = plain;
           if (here === offset && plain !== stale) u32[at / 4] = on ? leaver : plain;
           here = (u32[(at + record.extra) / 4] as number) + (here === offset ? 4096 : 0);
         }
@@ -119,6 +127,7 @@ export class CodeCache {
     let at = first;
     let ended = false;
     const stubs: (() => void)[] = [];
+    const plain: Fusible[] = [];
     try {
       while (!ended && count < LONGEST_BLOCK && offset < 4096) {
         if (iced.position >= bytes.length) break;
@@ -131,6 +140,7 @@ export class CodeCache {
         this.memory.u8[at + record.before] = count;
         if (page.any[offset] === 0) page.any[offset] = at;
         const length = decoded.length;
+        plain.push({ at, flags: decoded.flags, sure: decoded.sure });
         if (decoded.flow === 'branch') {
           const here = at;
           const next = offset + length;
@@ -152,10 +162,40 @@ export class CodeCache {
     if (!ended) at = this.end(at, offset, count, mode, flat, stubs);
     this.free = at;
     for (const stub of stubs) stub();
+    this.fuse(plain, mode === decodeMode.flat32);
     page.heads[start] = first;
     page.blocks.push({ mode, first, records: (this.free - first) / RECORD_SIZE, start, end: offset });
     this.mark(address, address + (offset - start));
     return first;
+  }
+
+  /**
+   * Gives the records of a block the handlers that are right for them together: two in one where there is such a
+   * handler, and none that sets flags which are overwritten before anything can stop. `plain` stays as it is.
+   */
+  private fuse(records: readonly Fusible[], flat32: boolean): void {
+    const { u32, view } = this.memory;
+    const handlerOf = (n: number) => view.getUint16((records[n]?.at ?? 0) + record.plain, true);
+    const stops = (n: number) => u32[(records[n]?.at ?? 0) / 4] !== handlerOf(n);
+    // Fewest dispatches from each record to the end of the block.
+    const left: number[] = [];
+    left[records.length] = 0;
+    let flagsDead = false;
+    for (let n = records.length - 1; n >= 0; n--) {
+      const { at, flags, sure } = records[n] as Fusible;
+      const handler = handlerOf(n);
+      left[n] = 1 + (left[n + 1] as number);
+      if (stops(n)) flagsDead = false;
+      else {
+        const pair =
+          n + 1 < records.length && !stops(n + 1) ? this.handlers.pair(handler, handlerOf(n + 1), flat32) : undefined;
+        if (pair !== undefined && (left[n + 2] as number) + 1 < (left[n] as number)) {
+          left[n] = (left[n + 2] as number) + 1;
+          u32[at / 4] = pair;
+        } else if (flagsDead && flags === 'sets') u32[at / 4] = this.handlers.silent(handler, flat32) ?? handler;
+        flagsDead = sure && (flags === 'sets' || (flags === 'ignores' && flagsDead));
+      }
+    }
   }
 
   /**

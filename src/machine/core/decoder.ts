@@ -24,6 +24,9 @@ export interface Decoded {
   readonly target: number;
   /** The branch is linked record to record. */
   readonly linked: boolean;
+  /** Flags: see `Definition`; and can it be refused or leave the core? */
+  readonly flags: Definition['flags'];
+  readonly sure: boolean;
 }
 
 const SLOTS = [record.op0, record.op1, record.op2] as const;
@@ -96,8 +99,11 @@ export class Decoder {
     const handler = found?.handler ?? this.handlers.leaver('slow');
     u32[at / 4] = handler;
     view.setUint16(at + record.plain, handler, true);
-    if (!plan || !found) return { flow: 'slow', length, target: Number.NaN, linked: false };
-    return { flow: plan.definition.flow ?? 'next', length, target: found.target, linked: found.linked };
+    if (!plan || !found)
+      return { flow: 'slow', length, target: Number.NaN, linked: false, flags: undefined, sure: false };
+    const { flow = 'next', flags } = plan.definition;
+    const sure = flow === 'next' && this.handlers.isSure(handler);
+    return { flow, length, target: found.target, linked: found.linked, flags, sure };
   }
 
   private branch(instruction: Instruction, plan: Plan, at: number, mode: DecodeMode, link: boolean) {

@@ -26,6 +26,8 @@ export interface Definition {
   /** Differs between 64-bit mode and the others. */
   readonly moded?: boolean;
   readonly multiCommit?: boolean;
+  /** What it does to CF PF AF ZF SF OF: sets all without reading any, or leaves and ignores them; else unknown. */
+  readonly flags?: 'sets' | 'ignores';
   /** What the processor must have, as iced-x86's CpuidFeature calls it; absent: it is in every x86-64 processor. */
   readonly feature?: string;
   /** Operand sizes whose handlers go into the hot function, by form; others are cold. */

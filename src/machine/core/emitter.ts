@@ -39,7 +39,28 @@ export const truncate = (value: Expr, size: Size): Expr =>
 export const signExtend = (value: Expr, size: Size): Expr =>
   size === 64 ? value : size === 32 ? i64.extend32S(value) : size === 16 ? i64.extend16S(value) : i64.extend8S(value);
 
+/** A subtraction that set the flags, as long as its values are at hand: a condition can be asked of them directly. */
+export interface Comparison {
+  readonly a: Expr;
+  readonly b: Expr;
+  readonly r: Expr;
+  readonly size: Size;
+  /** Only ZF and SF can be told. */
+  readonly resultOnly?: boolean;
+}
+
+/** Comparisons of 64-bit and 32-bit values by condition code without its lowest bit. */
+const comparisons = {
+  2: { wide: i64.ltU, narrow: i32.ltU },
+  4: { wide: i64.eq, narrow: i32.eq },
+  6: { wide: i64.leU, narrow: i32.leU },
+  12: { wide: i64.ltS, narrow: i32.ltS },
+  14: { wide: i64.leS, narrow: i32.leS },
+} as const;
+
 export abstract class Emitter {
+  /** What set the flags in this handler, if that was a comparison. */
+  compared: Comparison | undefined;
   /** Operand size in bits. */
   abstract readonly size: Size;
   /** Address size in bits, of implicit memory operands and counts. */
@@ -141,12 +162,15 @@ export abstract class Emitter {
 
   flagsAdd(a: Expr, b: Expr, r: Expr): void {
     this.setFlags(r, i64.or(i64.and(a, b), i64.and(i64.or(a, b), i64.xor(r, c64(-1)))));
+    this.compared = { a: r, b: c64(0), r, size: this.size, resultOnly: true };
   }
   flagsSub(a: Expr, b: Expr, r: Expr): void {
     this.setFlags(r, i64.or(i64.and(r, b), i64.and(i64.or(r, b), i64.xor(a, c64(-1)))));
+    this.compared = { a, b, r, size: this.size };
   }
   flagsLogic(r: Expr): void {
     this.setLazy(signExtend(r, this.size), c64(0));
+    this.compared = { a: r, b: c64(0), r, size: this.size };
   }
   /** SF ZF PF from the value, CF OF AF from the vector of carries out of each bit. */
   setFlags(r: Expr, carries: Expr, size: Size = this.size): void {
@@ -157,6 +181,7 @@ export abstract class Emitter {
     const fresh = this.let(this.auxOf(carries, this.size));
     const change = this.let(i64.and(i64.xor(fresh, this.aux()), c64(1n << 63n)));
     this.setLazy(signExtend(r, this.size), i64.xor(i64.xor(fresh, change), i64.shrU(change, c64(1))));
+    this.compared = { a: r, b: c64(0), r, size: this.size, resultOnly: true };
   }
   private auxOf(carries: Expr, size: Size): Expr {
     if (size === 64) return i64.and(carries, c64(AUX));
@@ -254,6 +279,8 @@ export abstract class Emitter {
   /** The condition as 0 or 1 (i32). */
   condition(code: Condition): Expr {
     const even = code & ~1;
+    const direct = this.compared && directCondition(even, this.compared);
+    if (direct) return code & 1 ? i32.eqz(direct) : direct;
     const aux = this.let(this.aux());
     const result = this.let(this.result());
     const negative = (value: Expr) => i64.ltS(value, c64(0));
@@ -277,3 +304,14 @@ export abstract class Emitter {
     return code & 1 ? i32.eqz(value) : value;
   }
 }
+
+const directCondition = (even: number, { a, b, r, size, resultOnly }: Comparison): Expr | undefined => {
+  if (resultOnly && even !== 4 && even !== 8) return undefined;
+  if (even === 8) return i64.ltS(signExtend(r, size), c64(0));
+  const compare = comparisons[even as keyof typeof comparisons];
+  if (!compare) return undefined;
+  if (size === 64) return compare.wide(a, b);
+  // The operands' upper bits may be anything: only their low ones are compared, moved to the top.
+  const top = (value: Expr) => (size === 32 ? i32.wrap(value) : i32.shl(i32.wrap(value), c32(32 - size)));
+  return compare.narrow(top(a), top(b));
+};

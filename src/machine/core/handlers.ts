@@ -1,6 +1,6 @@
 /** The handlers of the built core by the key of their shape: what the build listed in the module. */
 
-import { type Environment, type Space, shapeKey } from './shapes';
+import { type Environment, pairKey, type Space, shapeKey, silentKey } from './shapes';
 
 interface List {
   readonly hot64: readonly string[];
@@ -12,6 +12,9 @@ interface List {
 export class Handlers {
   private readonly numbers64 = new Map<string, number>();
   private readonly numbers32 = new Map<string, number>();
+  private readonly variants64 = new Map<number, number>();
+  private readonly variants32 = new Map<number, number>();
+  private readonly sure = new Set<number>();
   readonly names: readonly string[];
   /** What the numbers in `state.faultReason` mean. */
   readonly reasons: readonly string[];
@@ -32,6 +35,8 @@ export class Handlers {
       this.numbers64.set(key, index);
       this.numbers32.set(key, index);
     });
+    for (const [index, key] of this.names.entries())
+      if (index < firstCold && /\/[ri,]*\/$/.test(key)) this.sure.add(index);
     list.hot32.forEach((key, index) => {
       this.numbers32.set(key, first32 + index);
       if (!this.numbers64.has(key)) this.numbers64.set(key, first32 + index);
@@ -41,6 +46,33 @@ export class Handlers {
   /** The handler of a key, in flat 32-bit code or elsewhere. */
   find(key: string, flat32: boolean): number | undefined {
     return (flat32 ? this.numbers32 : this.numbers64).get(key);
+  }
+
+  /** Is it hot, and works on registers alone: can nothing stop it? */
+  isSure(handler: number): boolean {
+    return this.sure.has(handler);
+  }
+
+  /** The handler that executes both, or undefined. */
+  pair(first: number, second: number, flat32: boolean): number | undefined {
+    return this.variant(first * 65536 + second, flat32, () =>
+      pairKey(this.names[first] ?? '', this.names[second] ?? ''),
+    );
+  }
+
+  /** The handler that does the same and sets no flags, or undefined. */
+  silent(handler: number, flat32: boolean): number | undefined {
+    return this.variant(-handler - 1, flat32, () => silentKey(this.names[handler] ?? ''));
+  }
+
+  private variant(id: number, flat32: boolean, key: () => string): number | undefined {
+    const variants = flat32 ? this.variants32 : this.variants64;
+    let found = variants.get(id);
+    if (found === undefined) {
+      found = this.find(key(), flat32) ?? -1;
+      variants.set(id, found);
+    }
+    return found < 0 ? undefined : found;
   }
 
   /** A handler that surely exists. */

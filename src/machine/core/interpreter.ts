@@ -8,8 +8,9 @@ import type { Definition } from './definition';
 import { instructions } from './instructions';
 import { JUMP_ENTRIES, record, state, status, VCPUS } from './layout';
 import { memoryFunctions } from './memory-functions';
+import { pairsOf } from './pairs';
 import { RecordEmitter, reasons, type Surroundings } from './record-emitter';
-import { hotIn, keyOf, type Shape, shapesOf } from './shapes';
+import { hotIn, keyOf, pairKey, type Shape, shapesOf, silentKey } from './shapes';
 import {
   block,
   br,
@@ -41,20 +42,53 @@ const setSt = (offset: number, value: Expr): Expr => inState(i32.store(i32.const
 /** Handlers that are no instruction: they leave. */
 const leavers = ['slow', 'stale', 'breakpoint', 'link'] as const;
 
+/** An arm of a hot function, or a function of the table. */
+interface Handler {
+  readonly key: string;
+  readonly statements: (at: Surroundings) => Expr[];
+  /** What it executes when taken on its own, in its cold form. */
+  readonly shape: Shape;
+}
+
+const single = (shape: Shape): Handler => ({
+  key: keyOf(shape),
+  statements: (at) => new RecordEmitter(shape, at).finish(),
+  shape,
+});
+/** Twins that set no flags, for instructions whose flags are overwritten before anybody can see them. */
+const silent = (shape: Shape): Handler => ({
+  key: silentKey(keyOf(shape)),
+  statements: (at) => new RecordEmitter(shape, { ...at, silent: true }).finish(),
+  shape,
+});
+const pair = ([first, second]: readonly [Shape, Shape]): Handler => ({
+  key: pairKey(keyOf(first), keyOf(second)),
+  statements: (at) => RecordEmitter.pair(first, second, at),
+  shape: first,
+});
+
+const isSilenced = ({ definition, size, form }: Shape): boolean =>
+  definition.flags === 'sets' && definition.first !== 'read' && size >= 32 && !form.startsWith('m');
+
+const hotHandlers = (shapes: readonly Shape[], which: 'hot64' | 'hot32'): Handler[] => {
+  const hot = shapes.filter((shape) => hotIn(shape).includes(which));
+  return [...hot.map(single), ...hot.filter(isSilenced).map(silent), ...pairsOf(shapes, which).map(pair)];
+};
+
 export const buildCore = (): Core => {
   const module = new Module();
   const memory = memoryFunctions(module);
   const shapes = instructions.flatMap(shapesOf);
-  const hot = {
-    hot64: shapes.filter((shape) => hotIn(shape).includes('hot64')),
-    hot32: shapes.filter((shape) => hotIn(shape).includes('hot32')),
-  };
+  const hot = { hot64: hotHandlers(shapes, 'hot64'), hot32: hotHandlers(shapes, 'hot32') };
   const cold = shapes.filter((shape) => hotIn(shape).length === 0);
 
+  const twins = new Map<Shape, Func>();
   const twin = (shape: Shape): Func => {
+    const known = twins.get(shape);
+    if (known) return known;
     const func = module.function(keyOf(shape), ['i32'], 'i32');
-    const surroundings: Surroundings = { kind: 'cold', func, memory };
-    func.body = new RecordEmitter(shape, surroundings).finish();
+    twins.set(shape, func);
+    func.body = single(shape).statements({ kind: 'cold', func, memory });
     return func;
   };
   const leaver = (name: (typeof leavers)[number]): Func => {
@@ -66,18 +100,16 @@ export const buildCore = (): Core => {
     ];
     return func;
   };
-  const twins = new Map([...hot.hot64, ...hot.hot32].map((shape) => [shape, twin(shape)]));
   module.table.push(
-    ...hot.hot64.map((shape) => twins.get(shape) as Func),
-    ...hot.hot32.map((shape) => twins.get(shape) as Func),
+    ...[...hot.hot64, ...hot.hot32].map(({ shape }) => twin(shape)),
     ...cold.map(twin),
     ...leavers.map(leaver),
   );
   module.notes.set(
     'handlers',
     JSON.stringify({
-      hot64: hot.hot64.map(keyOf),
-      hot32: hot.hot32.map(keyOf),
+      hot64: hot.hot64.map(({ key }) => key),
+      hot32: hot.hot32.map(({ key }) => key),
       cold: [...cold.map(keyOf), ...leavers],
       reasons,
     }),
@@ -97,7 +129,7 @@ export const buildCore = (): Core => {
 const hotFunction = (
   module: Module,
   name: string,
-  shapes: readonly Shape[],
+  arms: readonly Handler[],
   first: number,
   memory: Surroundings['memory'],
 ): Func => {
@@ -107,10 +139,8 @@ const hotFunction = (
   const cold = new Label();
   const fastBase = func.local('i32');
   const pool = new Map<string, number[]>();
-  const handlers = shapes.map((shape) =>
-    new RecordEmitter(shape, { kind: 'hot', func, memory, labels, fastBase, pool }).finish(),
-  );
-  const entries = shapes.map(() => new Label());
+  const handlers = arms.map(({ statements }) => statements({ kind: 'hot', func, memory, labels, fastBase, pool }));
+  const entries = arms.map(() => new Label());
   const handlerNumber = i32.load(rec, record.handler);
   let body: Expr[] = [brTable(entries, cold, first === 0 ? handlerNumber : i32.sub(handlerNumber, i32.const(first)))];
   entries.forEach((entry, index) => {

@@ -21,7 +21,7 @@ import {
   when,
 } from './wasm';
 
-export type Surroundings = { readonly func: Func; readonly memory: MemoryFunctions } & (
+export type Surroundings = { readonly func: Func; readonly memory: MemoryFunctions; readonly silent?: boolean } & (
   | { readonly kind: 'cold' }
   | {
       readonly kind: 'hot';
@@ -57,6 +57,18 @@ export class RecordEmitter extends Emitter {
     this.long = shape.environment === 'q';
     this.addressSize = shape.address || (shape.environment === 'q' ? 64 : 32);
     this.rec = at.func.parameter(0);
+  }
+
+  /** The statements of a handler that goes on with the next record's instruction, which it knows. */
+  static pair(first: Shape, second: Shape, at: Surroundings): Expr[] {
+    // Nothing can stop between the two when the second cannot be refused: then only its flags count.
+    const silent = second.definition.flags === 'sets' && !second.form.includes('m');
+    const one = new RecordEmitter(first, { ...at, silent });
+    first.definition.emit(one);
+    const two = new RecordEmitter(second, at);
+    two.compared = second.definition.flags === 'ignores' ? undefined : one.compared;
+    Object.assign(two.used, one.used);
+    return [...one.statements, setLocal(0, i32.add(one.rec, c32(RECORD_SIZE))), ...two.finish()];
   }
 
   /** The handler's statements. */
@@ -339,6 +351,8 @@ export class RecordEmitter extends Emitter {
 
   protected setLazy(result: Expr, aux: Expr): void {
     this.commit();
+    this.compared = undefined;
+    if (this.at.silent) return;
     const bits = this.let(aux);
     this.setField(state.result, i64.store, result);
     this.setField(state.aux, i64.store, bits);

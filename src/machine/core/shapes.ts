@@ -37,6 +37,11 @@ export const shapeKey = (
 export const keyOf = (shape: Shape): string =>
   shapeKey(shape.definition.name, shape.size, shape.form, shape.space, shape.environment, shape.address);
 
+/** The key of the handler for an instruction whose flags nobody will read. */
+export const silentKey = (key: string): string => `${key}!`;
+/** The key of the handler that executes two instructions, one after the other. */
+export const pairKey = (first: string, second: string): string => `${first}+${second}`;
+
 /** Which hot function a shape belongs to, if it is hot at all: 64-bit mode's, flat 32-bit's, or either. */
 export const hotIn = (shape: Shape): readonly ('hot64' | 'hot32')[] => {
   const { definition, size, space, environment } = shape;

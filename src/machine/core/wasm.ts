@@ -66,6 +66,7 @@ export const i32 = {
   ltU: binary('i32', 0x49),
   gtS: binary('i32', 0x4a),
   gtU: binary('i32', 0x4b),
+  leS: binary('i32', 0x4c),
   leU: binary('i32', 0x4d),
   geS: binary('i32', 0x4e),
   geU: binary('i32', 0x4f),

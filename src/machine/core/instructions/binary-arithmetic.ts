@@ -35,6 +35,7 @@ const sub: Operation = (e, a, b) => {
 
 const cmp: Definition = {
   ...binary('cmp', [8, 32, 64], sub),
+  flags: 'sets',
   first: 'read',
   emit: (e) => {
     const a = e.read(0);
@@ -99,8 +100,8 @@ const imul: readonly Definition[] = [
 ];
 
 export const binaryArithmetic: readonly Definition[] = [
-  binary('add', [8, 32, 64], add),
-  binary('sub', [8, 32, 64], sub),
+  { ...binary('add', [8, 32, 64], add), flags: 'sets' },
+  { ...binary('sub', [8, 32, 64], sub), flags: 'sets' },
   cmp,
   binary('adc', [], (e, a, b) => {
     const r = e.let(i64.add(i64.add(a, b), e.carry()));

@@ -28,6 +28,7 @@ export const conditions = [
 
 const mov: Definition = {
   name: 'mov',
+  flags: 'ignores',
   forms: ['x,r', 'r,x', 'x,i'],
   sizes: all,
   first: 'write',
@@ -78,6 +79,7 @@ const extensions: readonly Definition[] = [
 
 const push: Definition = {
   name: 'push',
+  flags: 'ignores',
   forms: ['x', 'i'],
   sizes: words,
   first: 'read',
@@ -89,6 +91,7 @@ const push: Definition = {
 /** POP to memory: stack.ts. */
 const pop: Definition = {
   name: 'pop',
+  flags: 'ignores',
   forms: ['r'],
   sizes: words,
   first: 'write',
@@ -103,6 +106,7 @@ const pop: Definition = {
 
 const lea: Definition = {
   name: 'lea',
+  flags: 'ignores',
   forms: ['r,m'],
   sizes: words,
   first: 'write',

@@ -13,6 +13,7 @@ const binary = (name: string, operation: (a: Expr, b: Expr) => Expr): Definition
   sizes: all,
   first: 'update',
   hot,
+  flags: 'sets',
   emit: (e) => {
     const b = e.read(1);
     const r = e.let(operation(e.read(0), b));
