@@ -6,7 +6,7 @@ import { BadInput, type LineRow } from '../program/program';
 import { hex } from '../x86/address';
 import { DiskFiles } from './files-node';
 import type { Run } from './main';
-import { writeOrComplain } from './run';
+import { writeOrComplain } from './result';
 
 export const asm: Run = async ({ operands, values }) => {
   const [path] = operands;

@@ -5,7 +5,7 @@ import { BadInput } from '../program/program';
 import { presets } from '../x86/presets';
 import type { Run } from './main';
 import { nearest } from './options';
-import { writeOrComplain } from './run';
+import { writeOrComplain } from './result';
 
 export const cpu: Run = async ({ operands, values }) => {
   const [name] = operands;

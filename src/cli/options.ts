@@ -66,7 +66,7 @@ export const commands: readonly Command[] = [
     usage: 'FILE',
     summary: 'Debugs a program in the terminal; reads commands from a pipe where there is no terminal.',
     machine: true,
-    options: [{ flag: '-x', placeholder: 'FILE', description: 'Takes commands from FILE first.' }],
+    options: [{ flag: '-x', placeholder: 'FILE', description: 'Takes commands from FILE first.' }, json],
     operands: 1,
   },
   {

@@ -3,7 +3,6 @@
  * status says how it ended.
  */
 
-import { writeFileSync } from 'node:fs';
 import { bootMachine } from '../debugger/boot';
 import { type Ending, ending, endingOf } from '../debugger/endings';
 import { parseEventFilters } from '../debugger/event-filter';
@@ -12,11 +11,11 @@ import { Slices, yieldToHost } from '../debugger/slices';
 import type { Machine, Stop } from '../machine/pc';
 import { BadInput } from '../program/program';
 import { hex } from '../x86/address';
-import { exceptionOf } from '../x86/exceptions';
 import { DiskFiles } from './files-node';
 import { GuestOutput } from './guest-output';
 import type { Run } from './main';
 import { settingsOf } from './options';
+import { writeJson } from './result';
 import { Trace } from './trace';
 
 const STDERR = 2;
@@ -129,49 +128,4 @@ const endingLines = (machine: Machine, { outcome }: Ending, stop: Stop | undefin
     default:
       return [];
   }
-};
-
-const writeJson = (to: string, end: Ending, machine: Machine | undefined, seconds: number): void => {
-  const instructions = machine?.counters.retired ?? 0;
-  const result = {
-    outcome: end.outcome,
-    exitCode: end.exitCode,
-    instructions,
-    seconds: Number(seconds.toFixed(6)),
-    mips: seconds > 0 ? Number((instructions / seconds / 1e6).toFixed(3)) : 0,
-    stateHash: machine?.stateHash() ?? null,
-    events: machine === undefined ? {} : eventCounts(machine),
-  };
-  const text = `${JSON.stringify(result, null, 2)}\n`;
-  if (to === '-') process.stdout.write(text);
-  else writeOrComplain(to, text);
-};
-
-/** @throws BadInput */
-export const writeOrComplain = (to: string, content: string | Uint8Array): void => {
-  try {
-    writeFileSync(to, content);
-  } catch (error) {
-    throw new BadInput(`${to}: cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`);
-  }
-};
-
-/** Vectors by name: `{"#PF": 3}`, `{"0x20": 5}`; other kinds as one number. */
-const eventCounts = (machine: Machine): Record<string, unknown> => {
-  const { counts } = machine.events;
-  const byVector = (kind: 'trap' | 'irq' | 'int', named: boolean): Record<string, number> =>
-    Object.fromEntries(
-      [...(counts.get(kind) ?? [])]
-        .sort(([a], [b]) => a - b)
-        .map(([vector, count]) => [(named ? exceptionOf(vector)?.mnemonic : undefined) ?? hex(vector), count]),
-    );
-  const others = [...counts].filter(([kind]) => kind !== 'trap' && kind !== 'irq' && kind !== 'int');
-  return {
-    traps: byVector('trap', true),
-    interrupts: byVector('irq', false),
-    softwareInterrupts: byVector('int', false),
-    ...Object.fromEntries(
-      others.map(([kind, byDetail]) => [kind, [...byDetail.values()].reduce((sum, count) => sum + count, 0)]),
-    ),
-  };
 };
