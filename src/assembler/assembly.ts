@@ -15,19 +15,12 @@ import { choose } from './matching';
 import { operandKind } from './operand-kinds';
 import type { OperandSyntax } from './operands';
 import { type Image, layOut, makeImage, newSection, type Section, type SectionAttributes } from './sections';
-import type { Action, Statement } from './statement';
+import type { Action, Label, Statement } from './statement';
+import { type Meaning, type SymbolEntry, type SymbolKind, SymbolTable } from './symbols';
 import { evaluate, inSection, isPlain, plain, type Scope, signed, unknownValue, type Value } from './value';
 
 export interface Message extends Place {
   readonly message: string;
-}
-
-export interface SymbolEntry {
-  readonly name: string;
-  /** Where it stands; undefined for a name defined by `equ` without a label in it. */
-  readonly section: Section | undefined;
-  readonly value: bigint;
-  readonly kind: 'code' | 'data' | 'constant';
 }
 
 export interface AssembledLine {
@@ -46,16 +39,6 @@ export interface Assembled {
   readonly warnings: readonly Message[];
 }
 
-interface Definition {
-  value: Value;
-  /** For labels: where in its section; the value is made from it when it is asked for. */
-  section: Section | undefined;
-  offset: bigint;
-  place: Place;
-  kind: 'code' | 'data' | 'constant';
-  pass: number;
-}
-
 const maximumPasses = 200;
 /** From this pass on an instruction that was long stays long. */
 const patientPasses = 40;
@@ -68,7 +51,7 @@ export function runPasses(statements: readonly Statement[], defaultOrigin: bigin
 
 class Passes {
   private readonly statements: readonly Statement[];
-  private readonly definitions = new Map<string, Definition>();
+  private readonly symbols = new SymbolTable();
   private readonly sections = new Map<string, Section>();
   /** Instructions without labels are encoded once. */
   private readonly constantInstructions = new Map<Statement, Encoded>();
@@ -106,7 +89,7 @@ class Passes {
     return {
       origin: this.origin,
       image: this.image(),
-      symbols: [...this.definitions].map(([name, definition]) => this.symbolEntry(name, definition)),
+      symbols: this.symbols.entries(),
       lines: this.lineRows(),
       errors: this.errors,
       warnings: this.warnings,
@@ -137,22 +120,25 @@ class Passes {
     this.absolute = undefined;
     for (const section of this.sections.values()) section.reset();
     this.section = this.openSection({ name: '.text', numbers: [] });
-    let pending: Definition[] = [];
+    let pending: string[] = [];
     for (const statement of this.statements) {
-      if (statement.label !== undefined && statement.action.kind !== 'equ') {
-        const definition = this.defineLabel(statement);
-        if (definition !== undefined) pending.push(definition);
+      const { action, label } = statement;
+      try {
+        if (label !== undefined && action.kind !== 'equ') {
+          pending.push(label.name);
+          this.defineLabel(label);
+        }
+      } catch (error) {
+        this.report(error);
       }
-      const { action } = statement;
-      if (action.kind !== 'nothing' && pending.length > 0) {
-        for (const definition of pending) definition.kind = holdsData(action) ? 'data' : 'code';
+      if (action.kind !== 'nothing') {
+        for (const name of pending) this.symbols.setKind(name, holdsData(action) ? 'data' : 'code');
         pending = [];
       }
       try {
         this.execute(statement);
       } catch (error) {
-        if (!(error instanceof AssemblyProblem)) throw error;
-        this.error(error.place, error.message);
+        this.report(error);
       }
     }
   }
@@ -197,7 +183,9 @@ class Passes {
   private directive(statement: Statement, action: Action, start: Value): void {
     switch (action.kind) {
       case 'equ':
-        this.defineConstant(statement, evaluate(action.expression, this.scope(start)));
+        if (statement.label !== undefined) {
+          this.defineConstant(statement.label, evaluate(action.expression, this.scope(start)));
+        }
         break;
       case 'org': {
         const origin = this.constant(action.expression, 'the origin', start);
@@ -413,68 +401,26 @@ class Passes {
   }
 
   private lookUp(name: string, place: Place): Value {
-    const definition = this.definitions.get(name);
-    if (definition !== undefined) {
-      const { section } = definition;
-      return section === undefined ? definition.value : inSection(section, section.address + definition.offset);
-    }
+    const value = this.symbols.find(name);
+    if (value !== undefined) return value;
     if (this.pass === 1) return unknownValue;
-    throw new AssemblyProblem(place, `\`${name}\` is not defined${this.suggestion(name)}`);
+    throw new AssemblyProblem(place, `\`${name}\` is not defined${this.symbols.suggestion(name)}`);
   }
 
-  private suggestion(name: string): string {
-    const local = [...this.definitions.keys()].find(
-      (other) => other.toLowerCase() === name.toLowerCase() || (name.startsWith('.') && other.endsWith(name)),
-    );
-    return local === undefined ? '' : `: did you mean \`${local}\`?`;
+  private define(label: Label, meaning: Meaning, kind: SymbolKind): void {
+    if (this.symbols.define(label.name, label, meaning, kind)) this.changed = true;
   }
 
-  private defineLabel(statement: Statement): Definition | undefined {
-    const { label } = statement;
-    if (label === undefined) return undefined;
-    const section = this.absolute === undefined ? this.section : undefined;
-    const offset = BigInt(this.section.length);
-    return this.define(label.name, label, section, offset, this.location(), 'code');
+  private defineLabel(label: Label): void {
+    const { section, absolute } = this;
+    const meaning = absolute === undefined ? { section, offset: section.length } : { value: plain(absolute) };
+    this.define(label, meaning, 'code');
   }
 
-  private defineConstant({ label }: Statement, value: Value): void {
-    if (label === undefined) return;
+  private defineConstant(label: Label, value: Value): void {
     if (value.registers.length > 0) throw new AssemblyProblem(label, '`equ` names a number, not a register');
-    const known = this.definitions.get(label.name);
-    if (value.unknown) {
-      this.changed = true;
-      if (known === undefined) return;
-    }
-    this.define(label.name, label, undefined, 0n, value, 'constant');
-  }
-
-  private define(
-    name: string,
-    place: Place,
-    section: Section | undefined,
-    offset: bigint,
-    value: Value,
-    kind: Definition['kind'],
-  ): Definition | undefined {
-    const before = this.definitions.get(name);
-    if (before === undefined) {
-      const definition = { value, section, offset, place, kind, pass: this.pass };
-      this.definitions.set(name, definition);
-      this.changed = true;
-      return definition;
-    }
-    if (before.place.line !== place.line || before.place.column !== place.column) {
-      this.error(place, `\`${name}\` is defined already in line ${before.place.line}`);
-      return undefined;
-    }
-    if (before.section !== section || before.offset !== offset || before.value.number !== value.number) {
-      this.changed = true;
-    }
-    before.section = section;
-    before.offset = offset;
-    before.value = value;
-    before.pass = this.pass;
-    return before;
+    if (value.unknown) this.changed = true;
+    else this.define(label, { value }, 'constant');
   }
 
   private openSection(request: SectionRequest): Section {
@@ -499,10 +445,6 @@ class Passes {
     return existing;
   }
 
-  private symbolEntry(name: string, { section, offset, value, kind }: Definition): SymbolEntry {
-    return { name, section, value: section === undefined ? value.number : section.address + offset, kind };
-  }
-
   private lineRows(): AssembledLine[] {
     const rows = this.lines.map(({ section, offset, line }) => ({
       address: section.address + BigInt(offset),
@@ -518,6 +460,11 @@ class Passes {
     return rows
       .filter(({ end, address }) => !end || !starts.has(address))
       .sort((left, right) => (left.address < right.address ? -1 : left.address > right.address ? 1 : 0));
+  }
+
+  private report(error: unknown): void {
+    if (!(error instanceof AssemblyProblem)) throw error;
+    this.error(error.place, error.message);
   }
 
   private error(place: Place, message: string): void {

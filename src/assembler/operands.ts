@@ -43,7 +43,7 @@ export interface OperandSyntax extends Place {
     | { readonly kind: 'memory'; readonly address: AddressSyntax };
 }
 
-export const sizeWords: Readonly<Record<string, number>> = {
+const sizeWords: Readonly<Record<string, number>> = {
   byte: 1,
   word: 2,
   dword: 4,

@@ -129,7 +129,7 @@ function registersOf(name: string, bits: Bits): readonly string[] {
 }
 
 /** The lines of one form, every operand text at least once. */
-export function linesOf(form: Form, bits: Bits): readonly string[] {
+function linesOf(form: Form, bits: Bits): readonly string[] {
   const kinds = form.written;
   const columns = kinds.map((kind) => texts(form, kind, bits));
   if (columns.length === 0) return [form.mnemonic];
