@@ -1,6 +1,6 @@
 /** Random cases: a few instructions, the registers and flags they start from, and which flags they leave undefined. */
 
-import { type Instruction, Mnemonic, OpKind, Register, RflagsBits } from 'iced-x86';
+import { type Instruction, Mnemonic, Register, RflagsBits } from 'iced-x86';
 import { type Bits, decode, type Encoding, encode, encodings, interesting, type Roles } from './encodings';
 import type { Random } from './random';
 
@@ -16,6 +16,8 @@ export interface Case {
   readonly flags: number;
   /** EFLAGS bits that the manual leaves undefined at the end. */
   readonly undefinedFlags: number;
+  /** Where in the code its instructions start. */
+  readonly starts: readonly number[];
 }
 
 /** EFLAGS positions of iced's flag bits. */
@@ -75,14 +77,22 @@ export class Generator {
 
   /** A case whose code will lie in slot `slot`. */
   next(slot: number, instructions: number): Case {
-    const { random, bits } = this;
+    const { random } = this;
     const start = CODE + BigInt(slot * CODE_SIZE);
     const code: number[] = [];
+    const starts: number[] = [];
     let undefinedFlags = 0;
     /** A branch waits for its target: index of the byte behind it and size of the displacement. */
     let pending: { end: number; bytes: number } | undefined;
     for (let n = 0; n < instructions; n++) {
+      if (!pending && random.chance(0.05)) {
+        const { bytes, offsets, setsFlags } = this.company(start + BigInt(code.length));
+        for (const offset of offsets) starts.push(code.length + offset);
+        code.push(...bytes);
+        if (setsFlags) undefinedFlags = 0;
+      }
       const at = start + BigInt(code.length);
+      starts.push(code.length);
       const { bytes, instruction } = this.instruction(at, undefinedFlags);
       undefinedFlags = this.tainted(instruction, undefinedFlags);
       instruction.free();
@@ -91,11 +101,12 @@ export class Generator {
         patch(code, pending);
         pending = undefined;
       } else if (n + 1 < instructions && undefinedFlags === 0 && random.chance(0.12)) {
+        starts.push(code.length);
         const size = this.branch(code);
         pending = { end: code.length, bytes: size };
       }
     }
-    return { code: Uint8Array.from(code), gpr: this.registers(), flags: this.flags(), undefinedFlags };
+    return { code: Uint8Array.from(code), gpr: this.registers(), flags: this.flags(), undefinedFlags, starts };
   }
 
   /** A random instruction that reads none of the flags in `undefinedFlags`. */
@@ -117,6 +128,25 @@ export class Generator {
     }
   }
 
+  /** Instructions that make sense only together: a target or an image of flags, and what uses it. */
+  private company(rip: bigint): { bytes: number[]; offsets: number[]; setsFlags: boolean } {
+    const { random } = this;
+    const kind = random.below(6);
+    if (kind < 2) {
+      // PUSH image, POPF. Neither TF nor AC: they would trap. IF, IOPL, RF and VM are not the program's to change.
+      const image = (random.u32() & 0xcd5) | (random.u32() & 0x237200);
+      const narrow = kind === 1;
+      const push = narrow ? [0x66, 0x68, image & 0xff, (image >> 8) & 0xff] : [0x68, ...bytesOf(image, 4)];
+      return { bytes: [...push, ...(narrow ? [0x66] : []), 0x9d], offsets: [0, push.length], setsFlags: true };
+    }
+    const target = (length: number): number[] => bytesOf(Number(rip) + length, 4);
+    const register = random.below(8);
+    if (kind === 2) return { bytes: [0x68, ...target(6), 0xc3], offsets: [0, 5], setsFlags: false };
+    if (kind === 3) return { bytes: [0x68, ...target(8), 0xc2, 16, 0], offsets: [0, 5], setsFlags: false };
+    const use = kind === 4 ? 0xe0 : 0xd0;
+    return { bytes: [0xb8 | register, ...target(7), 0xff, use | register], offsets: [0, 5], setsFlags: false };
+  }
+
   private branch(code: number[]): number {
     const { random, bits, data, roles } = this;
     const encoding = random.pick(this.branches);
@@ -133,7 +163,7 @@ export class Generator {
   }
 
   private registers(): BigUint64Array {
-    const { random, bits, roles, data } = this;
+    const { random, roles, data, bits } = this;
     const gpr = new BigUint64Array(16);
     for (let n = 0; n < (bits === 64 ? 16 : 8); n++) gpr[n] = interesting(random);
     for (const n of roles.indices)
@@ -149,6 +179,9 @@ export class Generator {
   }
 }
 
+const bytesOf = (value: number, count: number): number[] =>
+  Array.from({ length: count }, (_, n) => (value >>> (8 * n)) & 0xff);
+
 const readsAllFlags = new Set([Mnemonic.Pushf, Mnemonic.Pushfd, Mnemonic.Pushfq, Mnemonic.Lahf]);
 const mayKeepFlags = new Set([
   ...[Mnemonic.Shl, Mnemonic.Sal, Mnemonic.Shr, Mnemonic.Sar, Mnemonic.Shld, Mnemonic.Shrd],
@@ -162,6 +195,3 @@ const patch = (code: number[], { end, bytes }: { end: number; bytes: number }): 
   const distance = code.length - end;
   for (let n = 0; n < bytes; n++) code[end - bytes + n] = (distance >> (8 * n)) & 0xff;
 };
-
-export const isMemory = (instruction: Instruction): boolean =>
-  Array.from({ length: instruction.opCount }, (_, n) => instruction.opKind(n)).includes(OpKind.Memory);

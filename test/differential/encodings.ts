@@ -43,7 +43,10 @@ const describe = (code: Code, info: OpCodeInfo): Encoding => ({
   operands: Array.from({ length: info.opCount }, (_, n) => OpCodeOperandKind[info.opKind(n)] as string),
   operandSize: info.operandSize,
   addressSize: info.addressSize,
-  wide: info.encoding === EncodingKind.VEX ? info.W === 1 : info.operandSize === 64 && !info.defaultOpSize64 && !info.forceOpSize64,
+  wide:
+    info.encoding === EncodingKind.VEX
+      ? info.W === 1
+      : info.operandSize === 64 && !info.defaultOpSize64 && !info.forceOpSize64,
   vex: info.encoding === EncodingKind.VEX,
   table: info.table,
   prefix: info.mandatoryPrefix,
@@ -103,8 +106,10 @@ export const encode = (encoding: Encoding, random: Random, place: Place): number
   const { operands } = encoding;
   const bytes: number[] = [];
   const long = bits === 64;
-  const addressOverride = encoding.addressSize ? encoding.addressSize !== bits : bits !== 16 && long && random.chance(0.08);
-  const addressSize = addressOverride ? (encoding.addressSize || (bits === 32 ? 16 : 32)) : bits;
+  const addressOverride = encoding.addressSize
+    ? encoding.addressSize !== bits
+    : bits !== 16 && long && random.chance(0.08);
+  const addressSize = addressOverride ? encoding.addressSize || (bits === 32 ? 16 : 32) : bits;
   let rexR = long && random.chance(0.4) ? 1 : 0;
   let rexX = 0;
   let rexB = 0;
@@ -168,8 +173,11 @@ export const encode = (encoding: Encoding, random: Random, place: Place): number
   if (random.chance(0.04)) bytes.push(random.pick(long ? [0x26, 0x2e, 0x36, 0x3e, 0x65] : [0x26, 0x2e, 0x36, 0x3e]));
   if (addressOverride) bytes.push(0x67);
   if (encoding.vex) {
-    const map = { [OpCodeTableKind.T0F]: 1, [OpCodeTableKind.T0F38]: 2, [OpCodeTableKind.T0F3A]: 3 }[encoding.table as 1];
-    const pp = { [MandatoryPrefix.P66]: 1, [MandatoryPrefix.PF3]: 2, [MandatoryPrefix.PF2]: 3 }[encoding.prefix as 2] ?? 0;
+    const map = { [OpCodeTableKind.T0F]: 1, [OpCodeTableKind.T0F38]: 2, [OpCodeTableKind.T0F3A]: 3 }[
+      encoding.table as 1
+    ];
+    const pp =
+      { [MandatoryPrefix.P66]: 1, [MandatoryPrefix.PF3]: 2, [MandatoryPrefix.PF2]: 3 }[encoding.prefix as 2] ?? 0;
     const vvvv = operands.some((kind) => kind.endsWith('_vvvv')) ? register() : 0;
     bytes.push(0xc4, ((rexR ^ 1) << 7) | ((rexX ^ 1) << 6) | ((rexB ^ 1) << 5) | (map ?? 1));
     bytes.push((encoding.wide ? 0x80 : 0) | ((vvvv ^ 15) << 3) | pp);
@@ -214,7 +222,8 @@ export const encodings = (bits: Bits, random: Random, wanted: (encoding: Encodin
     if (typeof code !== 'number') continue;
     const info = CodeExt.opCode(code);
     const usable =
-      info.isInstruction && (bits === 64 ? info.mode64 : bits === 32 ? info.mode32 : info.mode16) &&
+      info.isInstruction &&
+      (bits === 64 ? info.mode64 : bits === 32 ? info.mode32 : info.mode16) &&
       (info.encoding === EncodingKind.Legacy || info.encoding === EncodingKind.VEX);
     const encoding = usable ? describe(code, info) : undefined;
     info.free();

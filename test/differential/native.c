@@ -49,15 +49,22 @@ static uint16_t code_selector;
 static const int registers[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                                   REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
 
+/* Of the middle, where most accesses go; of all when something else changed. */
+static uint32_t checksum(void) {
+  const size_t words = DATA_SIZE / 4, from = words / 2 - 128, to = words / 2 + 128;
+  const int same = !memcmp(data, template, from * 4) && !memcmp(data + to, template + to * 4, DATA_SIZE - to * 4);
+  uint32_t sum = 0x811c9dc5u;
+  for (size_t n = same ? from : 0; n < (same ? to : words); n++) sum = (sum ^ data[n]) * 0x01000193u;
+  return sum;
+}
+
 static void take(greg_t *g, struct output *out) {
   for (int i = 0; i < 16; i++) out->gpr[i] = g[registers[i]];
   out->flags = g[REG_EFL];
   out->rip = g[REG_RIP];
   out->vector = g[REG_TRAPNO];
   out->cr2 = out->vector == 14 ? g[REG_CR2] : 0;
-  uint32_t sum = 0x811c9dc5u;
-  for (const uint32_t *p = data; p < data + DATA_SIZE / 4; p++) sum = (sum ^ *p) * 0x01000193u;
-  out->sum = sum;
+  out->sum = checksum();
 }
 
 static void finish(void) {
@@ -78,6 +85,8 @@ static void give(greg_t *g, const struct input *in) {
 static void handler(int number, siginfo_t *info, void *context) {
   (void)number;
   (void)info;
+  /* NT, AC and ID stay as the case left them, and sigreturn would give them to the next one. */
+  __asm__ volatile("pushfq; andq $~0x244000, (%%rsp); popfq" ::: "memory", "cc");
   greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
   /* The first signal only starts the cases. */
   static int started;
@@ -115,6 +124,7 @@ int main(void) {
   uint8_t *code = map(CODE, size, PROT_READ | PROT_WRITE | PROT_EXEC);
   memset(code, 0xcc, size);
   for (uint32_t i = 0; i < header.cases; i++) memcpy(code + i * sizeof inputs->code, inputs[i].code, sizeof inputs->code);
+  mprotect(code, size, PROT_READ | PROT_EXEC);
   data = map(header.data, DATA_SIZE, PROT_READ | PROT_WRITE);
 
   static uint8_t stack[65536];

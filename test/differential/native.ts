@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CODE_SIZE, type Case } from './cases';
+import { type Case, CODE_SIZE } from './cases';
 
 /** What a case left behind, on whatever executed it. */
 export interface Outcome {
@@ -38,12 +38,15 @@ const needs: readonly (readonly [RegExp, string])[] = [
   [/^[ls]ahf$/, 'lahf_lm'],
 ];
 
-import { writeFileSync } from 'node:fs';
-const await0 = (b: Buffer) => writeFileSync('/tmp/h7/input', b);
+/** What the manual leaves open beyond flags, and makers may do in different ways. */
+const open = /^(bswap|shld|shrd|enter|cmpxchg|bsf|bsr|push|(rep.*)?(movs|stos|lods|cmps|scas)[bwdq])$/;
+
 export class Native {
   private constructor(
     private readonly program: string,
     private readonly features: ReadonlySet<string>,
+    /** The processor whose corner cases the core follows. */
+    readonly intel: boolean,
   ) {}
 
   /** Undefined, with the reason, where there is no such processor or no compiler. */
@@ -51,13 +54,27 @@ export class Native {
     if (process.arch !== 'x64' || process.platform !== 'linux') return 'the host is not x86-64 Linux';
     if (spawnSync('gcc', ['--version']).status !== 0) return 'gcc is not installed';
     const program = join(mkdtempSync(join(tmpdir(), 'ringside-native-')), 'native');
-    execFileSync('gcc', ['-O2', '-o', program, join(import.meta.dirname, 'native.c')]);
+    execFileSync('gcc', ['-O2', '-mno-red-zone', '-o', program, join(import.meta.dirname, 'native.c')]);
     const info = existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '';
-    return new Native(program, new Set((/^flags\s*:(.*)$/m.exec(info)?.[1] ?? '').trim().split(' ')));
+    const features = (/^flags\s*:(.*)$/m.exec(info)?.[1] ?? '').trim().split(' ');
+    return new Native(program, new Set(features), info.includes('GenuineIntel'));
   }
 
   supports(mnemonic: string): boolean {
+    if (!this.intel && open.test(mnemonic)) return false;
     return needs.every(([pattern, feature]) => !pattern.test(mnemonic) || this.features.has(feature));
+  }
+
+  /** Is there a 32-bit code segment? Tried out. */
+  get has32(): boolean {
+    try {
+      const gpr = new BigUint64Array(16);
+      // DEC EAX; NOP is REX.W NOP in 64-bit code.
+      const tried = { code: Uint8Array.of(0x48, 0x90), gpr, flags: 0x202, undefinedFlags: 0, starts: [0] };
+      return this.run([tried], 32, 0x20000000n, new Uint8Array(8192))[0]?.gpr[0] === 0xffffffffn;
+    } catch {
+      return false;
+    }
   }
 
   /** Runs the cases one after the other, each on fresh data. @throws Error when the host cannot */
@@ -70,11 +87,10 @@ export class Native {
     let at = 16 + template.length;
     for (const { code, gpr, flags } of cases) {
       input.set(code, at);
-      gpr.forEach((value, n) => input.writeBigUInt64LE(value, at + CODE_SIZE + n * 8));
+      for (let n = 0; n < 16; n++) input.writeBigUInt64LE(gpr[n] as bigint, at + CODE_SIZE + n * 8);
       input.writeBigUInt64LE(BigInt(flags), at + CODE_SIZE + 128);
       at += INPUT;
     }
-    if (process.env.DUMP) (await0)(input);
     const { status, stdout, stderr, signal } = spawnSync(this.program, { input, maxBuffer: 2 ** 28 });
     if (status !== 0 || stdout.length !== cases.length * OUTPUT)
       throw new Error(`the native run ended with ${signal ?? status}: ${stderr}`);

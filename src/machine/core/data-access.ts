@@ -126,10 +126,12 @@ export class DataAccess {
 
   /** Both pages are judged before the first byte is moved. */
   private across(low: number, high: number, size: number, kind: 0 | 1 | 2, here: number): boolean {
-    const first = this.translate(low, high, kind);
-    if (first < 0) return false;
     const nextLow = (low + here) | 0;
     const nextHigh = nextLow === 0 && this.long() ? (high + 1) | 0 : high;
+    // Whether all of the operand is canonical is judged before any page.
+    if (nextLow === 0 && nextHigh === 0x8000 && this.translate(nextLow, nextHigh, kind) < 0) return false;
+    const first = this.translate(low, high, kind);
+    if (first < 0) return false;
     const second = this.translate(nextLow, nextHigh, kind);
     if (second < 0) return false;
     if (kind === access.probe) return true;

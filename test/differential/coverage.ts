@@ -1,0 +1,57 @@
+/** Which oracle reached which definition, with how many of its handlers. */
+
+import { writeFileSync } from 'node:fs';
+import { instructions } from '../../src/machine/core/instructions';
+
+export interface Reached {
+  readonly native64: Set<string>;
+  readonly native32: Set<string>;
+  all: readonly string[];
+}
+
+/** Definitions that no program can execute, or not so that the two could be compared; what tests them instead. */
+const elsewhere: Readonly<Record<string, string>> = {
+  rdfsbase: 'instructions.test.ts: the base of FS is the C library’s',
+  rdgsbase: 'instructions.test.ts',
+  wrfsbase: 'instructions.test.ts',
+  wrgsbase: 'instructions.test.ts',
+  swapgs: 'instructions.test.ts: ring 0',
+};
+
+const nameOf = (handler: string): string => handler.slice(0, handler.indexOf('/'));
+
+/** Handlers of 16-bit addresses and 16-bit stacks, of ring 0, and the like are out of a Linux program's reach. */
+export const report = (reached: Reached): { unreached: string[]; write(): void } => {
+  const names = [...new Set(instructions.map(({ name }) => name))].sort();
+  const handlers = new Map<string, string[]>();
+  for (const handler of reached.all) {
+    const list = handlers.get(nameOf(handler));
+    if (list) list.push(handler);
+    else handlers.set(nameOf(handler), [handler]);
+  }
+  const rows = names.map((name) => {
+    const own = handlers.get(name) ?? [];
+    const count = (set: Set<string>): number => own.filter((handler) => set.has(handler)).length;
+    return { name, own, by64: count(reached.native64), by32: count(reached.native32) };
+  });
+  return {
+    unreached: rows.filter(({ name, by64, by32 }) => by64 + by32 === 0 && !(name in elsewhere)).map(({ name }) => name),
+    write: () => {
+      const lines = rows.map(({ name, own, by64, by32 }) => {
+        const never = own.filter((handler) => !reached.native64.has(handler) && !reached.native32.has(handler));
+        return `| ${name} | ${own.length} | ${by64} | ${by32} | ${elsewhere[name] ?? never.join(' ')} |`;
+      });
+      writeFileSync('docs/instruction-oracles.md', `${preamble}${lines.join('\n')}\n`);
+    },
+  };
+};
+
+const preamble = `# Which oracle reached which instruction
+
+Written by the differential test (\`RINGSIDE_WRITE_COVERAGE=1 npx vitest run test/differential\`): for each definition of
+the core the number of its handlers, how many of them the comparison with the processor executed in 64-bit and in 32-bit
+code, and which it did not reach (their keys, see src/machine/core/shapes.ts) or what tests it instead.
+
+| definition | handlers | 64-bit | 32-bit | not reached |
+|---|--:|--:|--:|---|
+`;
