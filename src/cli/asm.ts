@@ -4,8 +4,8 @@ import { assemble } from '../assembler/assemble';
 import { formatDiagnostic } from '../assembler/diagnostics';
 import { BadInput, type LineRow } from '../program/program';
 import { hex } from '../x86/address';
+import type { Run } from './dispatch';
 import { DiskFiles } from './files-node';
-import type { Run } from './main';
 import { writeOrComplain } from './result';
 
 export const asm: Run = async ({ operands, values }) => {

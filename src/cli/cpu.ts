@@ -3,7 +3,7 @@
 import { describePreset, type PresetDescription } from '../machine/cpu/model';
 import { BadInput } from '../program/program';
 import { presets } from '../x86/presets';
-import type { Run } from './main';
+import type { Run } from './dispatch';
 import { nearest } from './options';
 import { writeOrComplain } from './result';
 

@@ -4,8 +4,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { Adapter } from '../dap/adapter';
 import { readInteger } from '../debugger/machine-options';
 import { BadInput } from '../program/program';
+import type { Run } from './dispatch';
 import { DiskFiles } from './files-node';
-import type { Run } from './main';
 
 const LARGEST_PORT = 65535n;
 

@@ -6,9 +6,9 @@
 import { createInterface, type Interface } from 'node:readline';
 import { ending } from '../debugger/endings';
 import { BadInput } from '../program/program';
+import type { Run } from './dispatch';
 import { DiskFiles } from './files-node';
 import { GuestOutput } from './guest-output';
-import type { Run } from './main';
 import { settingsOf } from './options';
 import { writeJson } from './result';
 import { Terminal } from './terminal/terminal';

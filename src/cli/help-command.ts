@@ -1,8 +1,8 @@
 /** `ringside help [COMMAND]`. */
 
 import { BadInput } from '../program/program';
+import type { Run } from './dispatch';
 import { commandHelp, overview } from './help';
-import type { Run } from './main';
 import { commandNamed, commands } from './options';
 
 export const help: Run = async ({ operands }) => {
