@@ -190,6 +190,16 @@ describe('power management', () => {
     expect(io.read(0x600, 2)).toBe(1);
   });
 
+  test('reset takes the SCI back; reserved bits read zero', () => {
+    io.write(0x602, 2, 0xffff);
+    io.write(0x604, 2, 0xdfff);
+    expect([io.read(0x602, 2), io.read(0x604, 2)]).toEqual([0x0721, 0x1c01]);
+    board.time = 0x80_0000;
+    pm.advance(board.time);
+    pm.reset();
+    expect([board.lines.get(9), io.read(0x602, 2), io.read(0x600, 2), pm.nextEvent()]).toEqual([false, 0, 0, Infinity]);
+  });
+
   test('enabled, it raises the SCI', () => {
     io.write(0x602, 2, 1);
     expect(pm.nextEvent()).toBe(0x80_0000);

@@ -211,6 +211,26 @@ describe('interrupts', () => {
     expect(rtc.nextEvent()).toBe(Infinity);
   });
 
+  test('another rate does not move the seconds', () => {
+    wait(second / 4);
+    write(A, 0x2f);
+    write(B, 0x12);
+    expect(rtc.nextEvent()).toBe(second);
+  });
+
+  test('a flag that has come up stays with those that follow', () => {
+    write(A, 0x20);
+    wait(second);
+    write(A, 0x26);
+    expect(read(C)).toBe(0x10);
+    write(A, 0x20);
+    wait(second);
+    write(A, 0x26);
+    wait(second / 2);
+    // Midnight has passed, and the alarm bytes are zero.
+    expect(read(C)).toBe(0x70);
+  });
+
   test('flags come up without their interrupts', () => {
     wait(second);
     expect([irq(), read(C), read(C)]).toEqual([false, 0x50, 0]);

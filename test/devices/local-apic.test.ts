@@ -154,6 +154,9 @@ describe('interprocessor interrupts', () => {
     expect([requested(0), requested(1), requested(2)]).toEqual([0x40, 0x40, -1]);
     send(0x4850, 0x21);
     expect([requested(0), requested(1), requested(2)]).toEqual([0x40, 0x40, 0x50]);
+    write(LDR, 0x1c00_0000, 1);
+    send(0x4860, 0x14);
+    expect([requested(0), requested(1), requested(2)]).toEqual([0x40, 0x60, 0x50]);
   });
 
   test('lowest priority goes to the enabled one of lowest processor priority', () => {
@@ -285,6 +288,19 @@ describe('timer', () => {
     wait(2500);
     write(TIMER, 0x2_0040);
     expect([read(CURRENT), requested(0), apic().nextEvent()]).toEqual([50, -1, 3000]);
+  });
+
+  test('masked, the count is seen to go on: to zero and stay, or round and round', () => {
+    write(TIMER, 0x1_0040);
+    write(INITIAL, 100);
+    wait(400);
+    expect(read(CURRENT)).toBe(60);
+    wait(1000);
+    expect(read(CURRENT)).toBe(0);
+    write(TIMER, 0x3_0040);
+    write(INITIAL, 100);
+    wait(1400);
+    expect(read(CURRENT)).toBe(60);
   });
 
   test('a new divisor goes on from the present count', () => {

@@ -196,6 +196,16 @@ describe('level-triggered lines (ELCR)', () => {
     expect([inb(0x4d0), inb(0x4d1)]).toEqual([0xf8, 0xde]);
   });
 
+  test('a line that is asserted already requests when it becomes level-triggered', () => {
+    pic.setLine(10, true);
+    pic.acknowledge();
+    out(0xa0, 0x20);
+    out(0x20, 0x20);
+    expect(pic.pending()).toBe(false);
+    out(0x4d1, 0x04);
+    expect(pic.pending()).toBe(true);
+  });
+
   test('a line still asserted at the EOI requests again; one that fell does not', () => {
     pic.setLine(9, true);
     expect(pic.acknowledge()).toBe(0x29);

@@ -184,6 +184,32 @@ describe('loop-back', () => {
   });
 });
 
+test('an error shows when its character is the next one; until then the FIFO only says that it holds one', () => {
+  out(FCR, 0x01);
+  out(MCR, 0x10);
+  out(THR, 0x41);
+  out(LCR, 0x43);
+  out(THR, 0x43);
+  expect([inb(LSR), inb(RBR), inb(LSR), inb(RBR), inb(LSR), inb(RBR)]).toEqual([0xe1, 0x41, 0xf1, 0, 0x61, 0x43]);
+});
+
+test('an overrun joins an error that waits already; a full FIFO keeps its oldest characters', () => {
+  out(FCR, 0x01);
+  out(MCR, 0x10);
+  out(LCR, 0x43);
+  for (let i = 1; i <= 16; i++) out(THR, i);
+  expect(inb(LSR)).toBe(0xf3);
+  expect(Array.from({ length: 16 }, () => inb(RBR))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+});
+
+test('modem changes add up until they are read', () => {
+  out(MCR, 0x14);
+  inb(MSR);
+  out(MCR, 0x16);
+  out(MCR, 0x12);
+  expect(inb(MSR)).toBe(0x15);
+});
+
 test('the modem status interrupt is the lowest', () => {
   out(IER, 0x0a);
   out(MCR, 0x19);
