@@ -3,8 +3,18 @@
 import { type Bits, type Form, formsOf } from './forms';
 import type { Instruction, Operand } from './instruction';
 import { type OperandKind, operandKind } from './operand-kinds';
+import { undecorated } from './operands';
 import type { Register } from './registers';
 import { isPlain, signed, type Value } from './value';
+
+/** Whether there is anything that only EVEX has. */
+export function isDecorated(operands: readonly Operand[], { rounding }: Instruction): boolean {
+  if (rounding !== undefined) return true;
+  for (const operand of operands) {
+    if ((operand.kind === 'register' || operand.kind === 'memory') && operand.decorations !== undecorated) return true;
+  }
+  return false;
+}
 
 /** Whether the form allows the masks, broadcasts and roundings that stand in the source. */
 export function decorationsFit(form: Form, operands: readonly Operand[], { rounding }: Instruction): boolean {
@@ -28,15 +38,15 @@ export function decorationsFit(form: Form, operands: readonly Operand[], { round
   return masked || !form.needsMask;
 }
 
-/** Whether an operand can stand where the form has the kind called `name`. */
+/** Whether an operand can stand where the form has that kind. */
 export function accepts(
   form: Form,
-  name: string,
+  kind: OperandKind,
   operand: Operand,
   instruction: Instruction,
   operands: readonly Operand[],
 ): boolean {
-  const kind = operandKind(name);
+  const { name } = kind;
   switch (operand.kind) {
     case 'register':
       return (

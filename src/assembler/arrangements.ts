@@ -4,6 +4,7 @@
 
 import { formsOf } from './forms';
 import type { Instruction, Operand } from './instruction';
+import { undecorated } from './operands';
 import { generalRegister, type Register, registerNamed } from './registers';
 import { isPlain, plain } from './value';
 
@@ -84,11 +85,10 @@ export function* arrangements(instruction: Instruction): Generator<Arrangement> 
   }
   // vaddps ymm0, ymm1 is vaddps ymm0, ymm0, ymm1.
   if (second !== undefined && named.mnemonics.some(hasVectorSource)) {
-    yield { operands: [first, { ...first, ...undecorated }, second, ...rest], exclusive: true };
+    const source = first.kind === 'register' ? { ...first, decorations: undecorated } : first;
+    yield { operands: [first, source, second, ...rest], exclusive: true };
   }
 }
-
-const undecorated = { decorations: {} };
 
 const hasVectorSource = (mnemonic: string): boolean =>
   formsOf(mnemonic).some((form) => form.kinds[1]?.endsWith('_vvvv') === true);
@@ -128,7 +128,7 @@ function* x87(name: string, operands: readonly Operand[]): Generator<Arrangement
   const make = (register: typeof top): Operand => ({
     kind: 'register',
     register,
-    decorations: {},
+    decorations: undecorated,
     to: false,
     line: 1,
     column: 1,

@@ -7,12 +7,12 @@ import { encodeAddress } from './address';
 import { AssemblyProblem } from './diagnostics';
 import type { Bits, Form } from './forms';
 import type { Instruction, Operand, Prefixes } from './instruction';
-import { operandKind } from './operand-kinds';
+import type { OperandKind } from './operand-kinds';
 import { isPlain, signed, type Value } from './value';
 
 /** An operand with the kind that the form wants at its place. */
 export interface Assignment {
-  readonly kind: string;
+  readonly kind: OperandKind;
   readonly operand: Operand;
 }
 
@@ -48,8 +48,7 @@ export function encode(form: Form, operands: readonly Assignment[], instruction:
   let relative: { operand: Extract<Operand, { kind: 'immediate' }>; bytes: number } | undefined;
   let far: { operand: Extract<Operand, { kind: 'far-pointer' }>; bytes: number } | undefined;
 
-  for (const { kind: name, operand } of operands) {
-    const kind = operandKind(name);
+  for (const { kind, operand } of operands) {
     switch (operand.kind) {
       case 'register': {
         rexByte ||= operand.register.needsRex;
@@ -63,11 +62,11 @@ export function encode(form: Form, operands: readonly Assignment[], instruction:
       }
       case 'memory':
         if (kind.field === 'offset') offset = operand;
-        else memory = { operand, kind: name };
+        else memory = { operand, kind: kind.name };
         break;
       case 'immediate':
         if (kind.field === 'relative') relative = { operand, bytes: kind.bytes };
-        else immediates.push({ value: operand.value, bytes: kind.bytes, operation: kind.extendsTo, kind: name });
+        else immediates.push({ value: operand.value, bytes: kind.bytes, operation: kind.extendsTo, kind: kind.name });
         break;
       case 'far-pointer':
         far = { operand, bytes: kind.bytes };

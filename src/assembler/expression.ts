@@ -97,6 +97,10 @@ const levels: readonly ReadonlyMap<string, BinaryOperator>[] = [
   ]),
 ];
 
+const binaryOperators = new Map(
+  levels.flatMap((spellings, level) => [...spellings].map(([text, operator]) => [text, { operator, level }] as const)),
+);
+
 /** Walks over the tokens of one logical line. The last token is always the end. */
 export class Cursor {
   private readonly tokens: readonly Token[];
@@ -172,17 +176,16 @@ export function parseExpression(cursor: Cursor, scope: string): Expression {
   return { kind: 'conditional', condition, whenTrue, whenFalse, line, column };
 }
 
-function parseLevel(cursor: Cursor, scope: string, level: number): Expression {
-  const operators = levels[level];
-  if (operators === undefined) return parseUnary(cursor, scope);
-  let left = parseLevel(cursor, scope, level + 1);
+/** An operand and the operators behind it that bind at least as tightly as `minimum`. */
+function parseLevel(cursor: Cursor, scope: string, minimum: number): Expression {
+  let left = parseUnary(cursor, scope);
   for (;;) {
     const token = cursor.peek();
-    const operator = token.kind === 'operator' ? operators.get(token.text) : undefined;
-    if (operator === undefined) return left;
+    const found = token.kind === 'operator' ? binaryOperators.get(token.text) : undefined;
+    if (found === undefined || found.level < minimum) return left;
     cursor.next();
-    const right = parseLevel(cursor, scope, level + 1);
-    left = { kind: 'binary', operator, left, right, line: token.line, column: token.column };
+    const right = parseLevel(cursor, scope, found.level + 1);
+    left = { kind: 'binary', operator: found.operator, left, right, line: token.line, column: token.column };
   }
 }
 

@@ -1,7 +1,7 @@
 /** The forms of each instruction: which operands it takes and how it is encoded, from the table derived from iced-x86. */
 
 import { formRows, operandKinds } from './forms-data';
-import { operandKind } from './operand-kinds';
+import { type OperandKind, operandKind } from './operand-kinds';
 
 export type Bits = 16 | 32 | 64;
 
@@ -46,7 +46,7 @@ export interface Form {
   readonly displacementScale: number;
   readonly kinds: readonly string[];
   /** The kinds that stand in the source: string instructions name none of theirs. */
-  readonly written: readonly string[];
+  readonly written: readonly OperandKind[];
   readonly order: number;
 }
 
@@ -127,9 +127,9 @@ function parseRow(mnemonic: string, row: string, order: number): Form {
   };
 }
 
-function writtenKinds(kinds: readonly string[]): readonly string[] {
-  const explicit = kinds.filter((kind) => operandKind(kind).field !== 'implied');
-  const isString = explicit.length < kinds.length && explicit.every((kind) => operandKind(kind).field === 'fixed');
+function writtenKinds(kinds: readonly string[]): readonly OperandKind[] {
+  const explicit = kinds.map(operandKind).filter(({ field }) => field !== 'implied');
+  const isString = explicit.length < kinds.length && explicit.every(({ field }) => field === 'fixed');
   return isString ? [] : explicit;
 }
 

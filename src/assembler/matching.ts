@@ -3,7 +3,7 @@
  * shortest encoding wins; among equals the first in the order of opcodes.
  */
 
-import { accepts, branches, decorationsFit, namedSizes } from './acceptance';
+import { accepts, branches, decorationsFit, isDecorated, namedSizes } from './acceptance';
 import { arrangements, completed } from './arrangements';
 import { AssemblyProblem } from './diagnostics';
 import { type Assignment, type Encoded, encode } from './encoder';
@@ -135,11 +135,15 @@ function selectForms({ named, bits, prefixes }: Instruction): readonly Form[] {
 function match(form: Form, operands: readonly Operand[], instruction: Instruction): Assignment[] | undefined {
   const kinds = form.written;
   if (kinds.length !== operands.length) return undefined;
-  if (!decorationsFit(form, operands, instruction)) return undefined;
+  if (form.encoding === 'evex' ? !decorationsFit(form, operands, instruction) : isDecorated(operands, instruction)) {
+    return undefined;
+  }
   const assigned: Assignment[] = [];
-  for (const [index, kind] of kinds.entries()) {
+  for (let index = 0; index < kinds.length; index++) {
+    const kind = kinds[index];
     const operand = operands[index];
-    if (operand === undefined || !accepts(form, kind, operand, instruction, operands)) return undefined;
+    if (kind === undefined || operand === undefined) return undefined;
+    if (!accepts(form, kind, operand, instruction, operands)) return undefined;
     assigned.push({ kind, operand });
   }
   return assigned;

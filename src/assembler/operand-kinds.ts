@@ -22,6 +22,8 @@ export type Field =
   | 'offset';
 
 export interface OperandKind {
+  /** As iced-x86 calls it. */
+  readonly name: string;
   readonly field: Field;
   readonly classes: readonly RegisterClass[];
   /** The only register accepted. */
@@ -35,7 +37,9 @@ export interface OperandKind {
   readonly extendsTo: number;
 }
 
-const kind = (field: Field, classes: readonly RegisterClass[], rest: Partial<OperandKind> = {}): OperandKind => ({
+type Nameless = Omit<OperandKind, 'name'>;
+
+const kind = (field: Field, classes: readonly RegisterClass[], rest: Partial<Nameless> = {}): Nameless => ({
   field,
   classes,
   memory: false,
@@ -46,13 +50,12 @@ const kind = (field: Field, classes: readonly RegisterClass[], rest: Partial<Ope
 
 const byte: readonly RegisterClass[] = ['r8', 'r8-high'];
 const memory = { memory: true };
-const immediate = (bytes: number, extendsTo = bytes): OperandKind => kind('immediate', [], { bytes, extendsTo });
-const relative = (bytes: number): OperandKind => kind('relative', [], { bytes });
-const fixed = (name: string, registerClass: RegisterClass): OperandKind =>
-  kind('fixed', [registerClass], { fixed: name });
-const vector = (vectorIndex: RegisterClass): OperandKind => kind('rm', [], { memory: true, vectorIndex });
+const immediate = (bytes: number, extendsTo = bytes): Nameless => kind('immediate', [], { bytes, extendsTo });
+const relative = (bytes: number): Nameless => kind('relative', [], { bytes });
+const fixed = (name: string, registerClass: RegisterClass): Nameless => kind('fixed', [registerClass], { fixed: name });
+const vector = (vectorIndex: RegisterClass): Nameless => kind('rm', [], { memory: true, vectorIndex });
 
-const kinds: Readonly<Record<string, OperandKind>> = {
+const kinds: Readonly<Record<string, Nameless>> = {
   farbr2_2: kind('far-pointer', [], { bytes: 2 }),
   farbr4_2: kind('far-pointer', [], { bytes: 4 }),
   mem_offs: kind('offset', [], memory),
@@ -163,8 +166,10 @@ const kinds: Readonly<Record<string, OperandKind>> = {
   brdisp_4: relative(4),
 };
 
+const named = new Map(Object.entries(kinds).map(([name, rest]): [string, OperandKind] => [name, { name, ...rest }]));
+
 export function operandKind(name: string): OperandKind {
-  const found = kinds[name];
+  const found = named.get(name);
   if (found === undefined) throw new RangeError(`no such kind of operand: ${name}`);
   return found;
 }

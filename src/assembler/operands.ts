@@ -13,6 +13,8 @@ export interface Decorations {
   readonly broadcast?: number;
 }
 
+export const undecorated: Decorations = {};
+
 /** `{rn-sae}` and its like stand as an operand of their own or behind the last register. */
 export type Rounding = 'rn-sae' | 'rd-sae' | 'ru-sae' | 'rz-sae' | 'sae';
 
@@ -184,7 +186,7 @@ function parseAddress(cursor: Cursor, scope: string): OperandSyntax['body'] {
 }
 
 function parseDecorations(cursor: Cursor): Decorations {
-  let decorations: Decorations = {};
+  let decorations = undecorated;
   for (;;) {
     const token = cursor.peek();
     if (token.kind !== 'decoration' || roundings.includes(token.text)) return decorations;

@@ -130,7 +130,7 @@ function registersOf(name: string, bits: Bits): readonly string[] {
 
 /** The lines of one form, every operand text at least once. */
 function linesOf(form: Form, bits: Bits): readonly string[] {
-  const kinds = form.written;
+  const kinds = form.written.map(({ name }) => name);
   const columns = kinds.map((kind) => texts(form, kind, bits));
   if (columns.length === 0) return [form.mnemonic];
   const count = Math.max(...columns.map((column) => column.length));
