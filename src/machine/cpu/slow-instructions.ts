@@ -226,7 +226,9 @@ const rows = new Map<Mnemonic, Row>([
     Mnemonic.Arpl,
     (cpu, instruction) => {
       const result = arpl(cpu, selectorOperand(cpu, instruction, 0), selectorOperand(cpu, instruction, 1));
-      if (result !== undefined) writeOperand(cpu, instruction, 0, 2, BigInt(result));
+      // The upper half of a 32-bit register stays.
+      if (result !== undefined)
+        writeOperand(cpu, instruction, 0, 2, (readOperand(cpu, instruction, 0, 2) & ~0xffffn) | BigInt(result));
     },
   ],
   [Mnemonic.Smsw, (cpu, instruction) => writeOperand(cpu, instruction, 0, 2, smsw(cpu))],
