@@ -139,8 +139,8 @@ const alignment = fc.boolean().map(
 
 const operations = fc.array(
   fc.oneof(
-    { weight: 12, arbitrary: accesses },
-    { weight: 4, arbitrary: edits },
+    { weight: 120, arbitrary: accesses },
+    { weight: 20, arbitrary: edits },
     { weight: 1, arbitrary: largeEdits },
     { weight: 1, arbitrary: invalidations },
     { weight: 1, arbitrary: spaces },
@@ -149,7 +149,7 @@ const operations = fc.array(
     { weight: 1, arbitrary: toggle('efer', [EFER.NXE]) },
     { weight: 1, arbitrary: alignment },
   ),
-  { minLength: 50, maxLength: 300 },
+  { minLength: 100, maxLength: 400 },
 );
 
 const options = { numRuns: 150, endOnFailure: true };

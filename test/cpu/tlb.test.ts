@@ -286,6 +286,15 @@ describe('replacement', () => {
     expect(cached().sort((a, b) => a - b)).toEqual([257, 513, 769, 1025]);
   });
 
+  test('of a large page drops everything derived, for its parts may be anywhere', () => {
+    for (let i = 0; i < 5; i++) bare.entry64(PD + (100 + i * 16) * 8, 0x20_0087n);
+    const fill = (i: number) => bare.paging.translate((100 + i * 16) * 2 ** 21, 0, access.read, 0);
+    for (let i = 0; i < 4; i++) fill(i);
+    bare.dropped.length = 0;
+    fill(4);
+    expect(bare.dropped).toEqual([undefined]);
+  });
+
   test('hits leave no trace', () => {
     for (let page = 0; page < 1000; page++) read((page * 7) % 2048, page % 3 ? access.read : access.execute);
     const before = bare.paging.tlb.canonical();
