@@ -73,6 +73,9 @@ export const applyInput = (machine: Machine, input: Input): void => {
     case 'keys':
       machine.devices.keyboard.scancodes(input.scancodes);
       break;
+    case 'text':
+      machine.devices.keyboard.type(input.text);
+      break;
     case 'register':
       registerSetters.get(input.name)?.(vcpu(input.vcpu), input.value);
       vcpu(input.vcpu).engine.settle();

@@ -39,10 +39,11 @@ const services: ReadonlyMap<string, Service> = new Map(
   }),
 );
 
-/** How an interrupt says that it has no such function; the others say nothing. */
-const refusals: ReadonlyMap<number, number> = new Map([
-  [0x13, 0x01],
-  [0x15, 0x86],
+const WRITE_PROTECTED = 3;
+/** What AH says when an interrupt has no such function; interrupts without a row say nothing. */
+const refusals: ReadonlyMap<number, (ah: number) => number> = new Map([
+  [0x13, (ah: number) => (ah === 0x03 || ah === 0x43 ? WRITE_PROTECTED : 0x01)],
+  [0x15, () => 0x86],
 ]);
 
 /** The routines of all interrupts, services behind the entries. @throws RangeError for a service that nobody provides */
@@ -68,9 +69,9 @@ export const biosRoutines = (bios: Bios): Routine[] => {
         const chosen = choices.find(({ register, value }) => call.get(register) === value);
         if (chosen) return chosen.address;
         const refusal = refusals.get(interrupt);
-        if (refusal !== undefined) {
+        if (refusal) {
           call.setFlag('CF', true);
-          call.set('ah', refusal);
+          call.set('ah', refusal(call.get('ah')));
         }
         return undefined;
       },

@@ -6,8 +6,10 @@
 export type Input =
   /** Bytes that arrive at COM1. */
   | { readonly kind: 'serial'; readonly bytes: readonly number[] }
-  /** Scan codes (set 1) from the keyboard. */
+  /** Scan codes from the keyboard, in set 2; what the guest reads is translated to set 1 unless it says otherwise. */
   | { readonly kind: 'keys'; readonly scancodes: readonly number[] }
+  /** Text typed on the keyboard, key by key as fast as the guest reads. */
+  | { readonly kind: 'text'; readonly text: string }
   /** A register set by the debugger; the name is an expression's name for it: `rax`, `cr3`, `rflags`, `gs.base`. */
   | { readonly kind: 'register'; readonly vcpu: number; readonly name: string; readonly value: bigint }
   /** Physical memory written by the debugger. */

@@ -128,6 +128,11 @@ export const namings: ReadonlyMap<Code, Naming> = new Map([
   ...sized('popf', { 16: Code.Popfw, 32: Code.Popfd, 64: Code.Popfq }),
   ...sized('enter', { 16: Code.Enterw_imm16_imm8, 32: Code.Enterd_imm16_imm8, 64: Code.Enterq_imm16_imm8 }),
   ...sized('leave', { 16: Code.Leavew, 32: Code.Leaved, 64: Code.Leaveq }),
+  ...sized('jrcxz', {
+    16: [Code.Jcxz_rel8_16, Code.Jecxz_rel8_16, Code.Jrcxz_rel8_16],
+    32: [Code.Jcxz_rel8_32, Code.Jecxz_rel8_32],
+    64: [Code.Jecxz_rel8_64, Code.Jrcxz_rel8_64],
+  }),
   ...sized('ret', {
     16: [Code.Retnw, Code.Retnw_imm16],
     32: [Code.Retnd, Code.Retnd_imm16],
