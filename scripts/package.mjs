@@ -12,7 +12,13 @@ const LARGEST = 6 * 2 ** 20;
 
 /** @param {string} packagePath the file to write */
 export const packageExtension = async (packagePath) => {
-  await createVSIX({ cwd: root, packagePath, dependencies: false, allowMissingRepository: true });
+  await createVSIX({
+    cwd: root,
+    packagePath,
+    dependencies: false,
+    allowMissingRepository: true,
+    rewriteRelativeLinks: false,
+  });
   const { size } = statSync(packagePath);
   if (size > LARGEST) throw new Error(`${packagePath} has ${size} bytes, more than ${LARGEST}`);
 };

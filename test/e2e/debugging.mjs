@@ -39,6 +39,14 @@ export const debuggingOn = (page) => {
         page.locator('.debug-viewlet, [id="workbench.view.debug"]'),
       ),
 
+    /** Rows that are not in view do not exist: the Variables pane gets the room of others. */
+    async collapse(...sections) {
+      for (const section of sections) {
+        const header = page.locator('.debug-pane, .pane').locator('.pane-header', { hasText: section }).first();
+        if ((await header.getAttribute('aria-expanded')) === 'true') await header.click();
+      }
+    },
+
     /** Clicks beside the number of a line that is in view. */
     async clickGutter(line) {
       const number = page.locator('.margin-view-overlays .line-numbers').getByText(String(line), { exact: true });
@@ -83,6 +91,9 @@ export const debuggingOn = (page) => {
       await input.waitFor({ state: 'hidden' });
       await page.mouse.move(700, 5);
     },
+
+    callStackShows: (text) =>
+      page.locator('.debug-call-stack .monaco-list-row').filter({ hasText: text }).first().waitFor(),
 
     consoleShows: (text) => page.locator('.repl .monaco-list-row').filter({ hasText: text }).first().waitFor(),
 

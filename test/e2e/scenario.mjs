@@ -30,6 +30,8 @@ export const scenario = async ({ page, workspace, screenshot }) => {
     await editor.stoppedAtLine(breakpoint);
   });
   await step('reads a register', async () => {
+    await editor.callStackShows('64-bit, ring 0');
+    await editor.collapse('Watch', 'Call Stack', 'Breakpoints');
     await editor.consoleShows('Hello from the serial port.');
     assert.match(await editor.valueOf('rip'), /^0x[0-9a-f]+/);
   });
@@ -40,7 +42,7 @@ export const scenario = async ({ page, workspace, screenshot }) => {
   await step('steps', async () => {
     const before = await editor.valueOf('rip');
     await editor.press('F10');
-    await editor.stoppedAtLine(breakpoint + 1);
+    await editor.stoppedAtLine(lineOf(join(workspace, 'hello.asm'), 'lodsb'));
     await editor.changedFrom('rip', before);
     await editor.shows('rbx, value 0x123456789abcdef0');
   });

@@ -103,7 +103,7 @@ export const openWorkbench = async ({ place, fill, screenshots }) => {
       ...['--disable-component-update', '--disable-sync'],
     ],
   });
-  const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+  const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } });
   const console = [];
   page.on('console', (message) => console.push(message.text()));
   page.setDefaultTimeout(30_000);
