@@ -11,6 +11,7 @@ import { evaluate, holds } from './expression/evaluator';
 import { parseExpression } from './expression/parser';
 import { describeError, type Expression, ExpressionError } from './expression/syntax';
 import { readInteger } from './machine-options';
+import { currentAddress } from './vcpu-view';
 
 export interface BreakpointOptions {
   /** An expression; the breakpoint counts only where it is not 0. */
@@ -40,6 +41,8 @@ export interface BreakpointHost {
   readonly environment: (vcpu: number) => Environment;
   /** A logpoint's line. */
   readonly log: (text: string, breakpoint: Breakpoint) => void;
+  /** Is it a repeated string instruction, which arrives at itself after each iteration? */
+  readonly repeats: (vcpu: number, address: LinearAddress) => boolean;
   /** The condition of a breakpoint cannot be evaluated: it stops, and says why. */
   readonly problem: (text: string, breakpoint: Breakpoint) => void;
 }
@@ -52,6 +55,8 @@ export class Breakpoints {
   /** The engine's own places (stepping): asked before the user's. */
   private readonly internal = new Map<bigint, (vcpu: number) => boolean>();
   private nextId = 1;
+  /** Where the machine was last: its next iteration there is no arrival. */
+  private left = { vcpu: -1, linear: -1n, step: -1 };
   private readonly machine: Machine;
   private readonly host: BreakpointHost;
 
@@ -117,6 +122,21 @@ export class Breakpoints {
     for (const { breakpoint } of this.armed.values()) breakpoint.hits = 0;
   }
 
+  /** The vCPU whose turn it is goes on from where it stands. */
+  depart(): void {
+    const { machine } = this;
+    const vcpu = machine.cpus[machine.current];
+    if (vcpu !== undefined) this.left = { vcpu: vcpu.index, linear: currentAddress(vcpu), step: machine.counters.step };
+  }
+
+  /** Asked where the machine does not ask: a step or a slice of a run ended here. */
+  arrivedAt(vcpu: number): boolean {
+    const cpu = this.machine.cpus[vcpu];
+    if (cpu === undefined || !cpu.active) return false;
+    const address = currentAddress(cpu);
+    return (this.at.has(address) || this.internal.has(address)) && this.stops(vcpu, address);
+  }
+
   private arm(address: bigint): void {
     const wanted = this.at.has(address) || this.internal.has(address);
     const { breakpoints } = this.machine;
@@ -127,15 +147,24 @@ export class Breakpoints {
 
   private stops(vcpu: number, linear: bigint): boolean {
     const hit: number[] = [];
+    const again = this.iterates(vcpu, linear);
     for (const id of this.at.get(linear) ?? []) {
       const armed = this.armed.get(id);
-      if (armed !== undefined && this.isHit(armed, vcpu)) hit.push(id);
+      if (!again && armed !== undefined && this.isHit(armed, vcpu)) hit.push(id);
     }
     const own = this.internal.get(linear)?.(vcpu) ?? false;
     if (hit.length === 0 && !own) return false;
     this.hit = hit;
     for (const id of hit) if (this.armed.get(id)?.breakpoint.temporary) this.remove(id);
     return true;
+  }
+
+  private iterates(vcpu: number, linear: bigint): boolean {
+    const { left } = this;
+    const { step } = this.machine.counters;
+    this.left = { vcpu, linear, step };
+    const next = left.vcpu === vcpu && left.linear === linear && left.step + 1 === step;
+    return next && this.host.repeats(vcpu, linear as LinearAddress);
   }
 
   private isHit({ breakpoint, condition, counts, log }: Armed, vcpu: number): boolean {

@@ -97,8 +97,8 @@ export class RunControl {
 
   /** Goes on until something stops it. */
   async continue(): Promise<Pause> {
-    for (;;) {
-      const pause = this.slice();
+    for (let first = true; ; first = false) {
+      const pause = this.slice(first);
       if (pause !== undefined) return pause;
       await yieldToHost();
     }
@@ -118,8 +118,8 @@ export class RunControl {
       }),
     );
     try {
-      for (;;) {
-        const pause = this.slice();
+      for (let first = true; ; first = false) {
+        const pause = this.slice(first);
         if (pause !== undefined)
           return arrived && pause.reason === 'breakpoint' && pause.ids.length === 0 ? undefined : pause;
         await yieldToHost();
@@ -130,9 +130,19 @@ export class RunControl {
   }
 
   /** One slice; undefined when nothing stopped it. */
-  private slice(): Pause | undefined {
-    if (this.pauseRequested) return { reason: 'pause', vcpu: this.machine.current };
+  private slice(first: boolean): Pause | undefined {
+    const { current } = this.machine;
+    if (this.pauseRequested) return { reason: 'pause', vcpu: current };
+    // The machine takes no notice of a breakpoint where a run begins; only at the first slice the user knows of it.
+    const arrived = first ? undefined : this.arrivedAt(current);
+    if (arrived !== undefined) return arrived;
+    this.breakpoints.depart();
     return this.judge(this.slices.run(this.machine, this.limits.maxInstructions));
+  }
+
+  /** The pause of a breakpoint at which a vCPU has arrived without the machine's asking. */
+  arrivedAt(vcpu: number): Pause | undefined {
+    return this.breakpoints.arrivedAt(vcpu) ? { reason: 'breakpoint', vcpu, ids: this.breakpoints.hit } : undefined;
   }
 
   /** One step of the machine, of whichever vCPU has its turn; says which it was. */
@@ -140,6 +150,7 @@ export class RunControl {
     const { machine } = this;
     const before = machine.current;
     const active = machine.cpus[before]?.active ?? false;
+    this.breakpoints.depart();
     const stop = machine.singleStep();
     const stepped = active ? before : machine.current;
     return { stepped, pause: this.judge(stop) };

@@ -48,6 +48,7 @@ export class Session {
     this.options = options;
     this.breakpoints = new Breakpoints(machine, {
       environment: (vcpu) => this.environment(vcpu),
+      repeats: (vcpu, address) => this.stepper.repeats(vcpu, address),
       log: (text, breakpoint) => options.note(text, breakpoint),
       problem: (text, breakpoint) => options.note(text, breakpoint),
     });

@@ -143,13 +143,13 @@ export class Stepper {
         if (pause !== undefined) return pause;
         if (stepped === vcpu) {
           const delivered = heard.at(-1);
-          if (!this.passes(delivered, depth)) return undefined;
+          if (!this.passes(delivered, depth)) return control.arrivedAt(vcpu);
           const back = () => cpu.state.rsp === rsp && cpu.state.cpl === cpl;
           const next = delivered?.kind === 'trap' ? this.after(vcpu, address) : [];
           const stop = await control.runTo(vcpu, [address, ...next], back);
           if (stop !== undefined) return stop;
           // A fault's handler may have gone past the instruction; an interrupt's has not touched it.
-          if (cpu.state.rip !== rip) return undefined;
+          if (cpu.state.rip !== rip) return control.arrivedAt(vcpu);
         }
         if (control.wantsPause) return { reason: 'pause', vcpu };
         if (performance.now() - slept > PATIENCE) {
@@ -172,6 +172,11 @@ export class Stepper {
     const view = this.view(vcpu);
     const next = withInstruction(view, address, (instruction) => linearOf(view, instruction.nextIP));
     return next === undefined ? [] : [next];
+  }
+
+  /** Is it a repeated string instruction? */
+  repeats(vcpu: number, address: LinearAddress): boolean {
+    return withInstruction(this.view(vcpu), address, (instruction) => passageOf(instruction) === 'repeat') ?? false;
   }
 
   /** What the next instruction does, and where the one behind it lies. */
