@@ -131,7 +131,7 @@ export class Generator {
   /** Instructions that make sense only together: a target or an image of flags, and what uses it. */
   private company(rip: bigint): { bytes: number[]; offsets: number[]; setsFlags: boolean } {
     const { random } = this;
-    const kind = random.below(6);
+    const kind = random.below(8);
     if (kind < 2) {
       // PUSH image, POPF. Neither TF nor AC: they would trap. IF, IOPL, RF and VM are not the program's to change.
       const image = (random.u32() & 0xcd5) | (random.u32() & 0x237200);
@@ -143,6 +143,11 @@ export class Generator {
     const register = random.below(8);
     if (kind === 2) return { bytes: [0x68, ...target(6), 0xc3], offsets: [0, 5], setsFlags: false };
     if (kind === 3) return { bytes: [0x68, ...target(8), 0xc2, 16, 0], offsets: [0, 5], setsFlags: false };
+    if (kind >= 6) {
+      // PUSH target, JMP or CALL [rSP]
+      const use = kind === 6 ? 0x24 : 0x14;
+      return { bytes: [0x68, ...target(8), 0xff, use, 0x24], offsets: [0, 5], setsFlags: false };
+    }
     const use = kind === 4 ? 0xe0 : 0xd0;
     return { bytes: [0xb8 | register, ...target(7), 0xff, use | register], offsets: [0, 5], setsFlags: false };
   }

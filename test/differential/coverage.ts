@@ -11,6 +11,8 @@ export interface Reached {
 
 /** Definitions that no program can execute, or not so that the two could be compared; what tests them instead. */
 const elsewhere: Readonly<Record<string, string>> = {
+  'end.linked': 'no instruction: the end of a block without a branch',
+  'end.unlinked': 'no instruction: the end of a block without a branch',
   rdfsbase: 'instructions.test.ts: the base of FS is the C library’s',
   rdgsbase: 'instructions.test.ts',
   wrfsbase: 'instructions.test.ts',

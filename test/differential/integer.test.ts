@@ -43,7 +43,7 @@ test.skipIf(!native)(
   () => {
     const cores: Campaign['cores'] = [
       [new Simulated({ bits: 64 }), 1],
-      [new Simulated({ bits: 64, stepping: true }), 4],
+      [new Simulated({ bits: 64, stepping: true }), 8],
     ];
     run(64, DATA, CASES * 0.35, 1, cores);
     // Where addresses need more than 32 bits.
@@ -57,7 +57,7 @@ test.skipIf(!has32)(
   () => {
     run(32, DATA, CASES * 0.5, 3, [
       [new Simulated({ bits: 32 }), 1],
-      [new Simulated({ bits: 32, segmented: true }), 1],
+      [new Simulated({ bits: 32, segmented: true }), 2],
       [new Simulated({ bits: 32, stepping: true }), 8],
     ]);
   },

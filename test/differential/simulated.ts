@@ -18,7 +18,7 @@ import type { Outcome } from './native';
 const CODE_AT = 0x100000;
 const DATA_AT = 0x2000000;
 /** Steps after which a case is given up. */
-const PATIENCE = 200_000;
+const PATIENCE = 1_000_000;
 
 const BREAKPOINT = 3;
 const UNDEFINED_OPCODE = 6;
@@ -29,6 +29,8 @@ export interface Configuration {
   readonly segmented?: boolean;
   /** One instruction at a time takes other handlers too. */
   readonly stepping?: boolean;
+  /** Changes what ring 3 under Linux looks like. */
+  readonly prepare?: (state: CpuState) => void;
 }
 
 export class Simulated {
@@ -36,10 +38,13 @@ export class Simulated {
   readonly reached = new Set<string>();
   private readonly engine: Engine;
   private readonly handlers: Handlers;
-  private readonly state: CpuState;
+  readonly state: CpuState;
   private readonly physical: PhysicalMemory;
   private readonly counters: Counters = { step: 0, unretired: 0, repeats: 0 };
-  private fault: Fault | undefined;
+  /** What ended the last case. */
+  fault: Fault | undefined;
+  /** RIP of the first case: with a CS of base `CODE` it is 0. */
+  start = CODE;
   private data = 0n;
   private codeSize = 0n;
 
@@ -79,6 +84,7 @@ export class Simulated {
       state.setSegment(index, { selector: 0x2b, base: 0n, limit, access: 0x80f3 | (1 << 14) });
     for (const index of [FS, GS] as const)
       state.setSegment(index, { selector: 0, base: 0n, limit: 0, access: UNUSABLE });
+    this.configuration.prepare?.(state);
     this.engine.modeChanged();
   }
 
@@ -139,7 +145,7 @@ export class Simulated {
       });
       for (let n = 0; n < 16; n++) state.setGpr(n, one.gpr[n] as bigint);
       state.rflags = one.flags;
-      state.rip = CODE + BigInt(slot * CODE_SIZE);
+      state.rip = this.start + BigInt(slot * CODE_SIZE);
       this.fault = undefined;
       this.go();
       this.note(slot, one.starts);

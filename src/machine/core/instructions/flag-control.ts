@@ -38,7 +38,7 @@ const checkVirtual = (e: Emitter): void => {
   if (e.long) return;
   const flags = e.flagsWord();
   e.if(i32.and(has(flags, VM), i64.ne(i64.and(flags, c64(IOPL)), c64(IOPL))), () =>
-    e.fault(GENERAL_PROTECTION, 'v86.iopl', 0),
+    e.fault(GENERAL_PROTECTION, 'flags.v86-iopl', 0),
   );
 };
 

@@ -42,20 +42,21 @@ const pushSegment: Definition = {
 };
 
 const eight = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+/** Stores as it goes, as processors do; the registers are the same when it is executed again after a fault. */
 const pushAll: Definition = {
   name: 'pusha',
   forms: [''],
   sizes: [16, 32],
   first: 'none',
   stack: true,
+  multiCommit: true,
   emit: (e) => {
     if (e.long) return e.fault(6, 'opcode.undefined');
-    const slots = eight.map((register) => {
+    for (const register of eight) {
       const address = e.stackAddress(c64((register + 1) * (e.size / 8)), e.size, true);
       e.probe(address, e.size);
-      return { address, value: e.gpr(register) };
-    });
-    for (const { address, value } of slots) e.store(address, e.size, value);
+      e.store(address, e.size, e.gpr(register));
+    }
     e.moveStack(c64(-e.size));
   },
 };
