@@ -1,6 +1,6 @@
 /** What a form accepts: whether an operand as written fits a kind of operand of the table. */
 
-import { type Bits, type Form, formsOf } from './forms';
+import { type Form, formsOf } from './forms';
 import type { Instruction, Operand } from './instruction';
 import { type OperandKind, operandKind } from './operand-kinds';
 import { undecorated } from './operands';
@@ -164,8 +164,11 @@ function acceptsTarget(
   { bits, prefixes, section, keepLong, named }: Instruction,
 ): boolean {
   if (distance === 'far') return false;
-  const operandSize = size !== undefined && size > 1 ? size * 8 : (prefixes.operandSize ?? named.operandSize ?? bits);
-  if (form.operandSize !== 0 && form.operandSize !== targetSize(form, operandSize, bits)) return false;
+  const worded = size !== undefined && size > 1 ? size * 8 : undefined;
+  // In 64-bit code targets are 64 bits wide whatever the prefix; only AMD's processors know `word` ones.
+  const ordinary = bits === 64 ? 64 : (prefixes.operandSize ?? named.operandSize ?? bits);
+  const operandSize = worded === undefined || (bits === 64 && worded === 32) ? ordinary : worded;
+  if (form.operandSize !== 0 && form.operandSize !== targetSize(form, operandSize)) return false;
   if (
     form.addressSize !== 0 &&
     form.addressSize !== (prefixes.addressSize ?? bits) &&
@@ -181,11 +184,9 @@ function acceptsTarget(
   return !keepLong && (value.unknown || inThisSection(value, section));
 }
 
-/** In 64-bit code targets are 64 bits wide even when they are called dword; XBEGIN knows only 16 and 32. */
-function targetSize(form: Form, operandSize: number, bits: Bits): number {
-  if (form.mnemonic === 'xbegin') return Math.min(operandSize, 32);
-  return bits === 64 && operandSize === 32 ? 64 : operandSize;
-}
+/** XBEGIN knows only 16 and 32. */
+const targetSize = (form: Form, operandSize: number): number =>
+  form.mnemonic === 'xbegin' ? Math.min(operandSize, 32) : operandSize;
 
 const inThisSection = (value: Value, section: unknown): boolean => {
   const [only] = value.sections;
@@ -207,7 +208,8 @@ function acceptsImmediate(
   if (kind.bytes === 1) {
     if (size === 1) return true;
     if (strict || keepLong || !known || !sizeFits(form, kind, size)) return false;
-    const wrapped = BigInt.asIntN(8 * kind.extendsTo, value.number);
+    // A 64-bit operation has only 32 bits to extend anyway.
+    const wrapped = BigInt.asIntN(Math.min(8 * kind.extendsTo, 32), value.number);
     return value.unknown || (wrapped >= -128n && wrapped <= 127n);
   }
   if (!sizeFits(form, kind, size)) return false;
@@ -222,4 +224,6 @@ function acceptsImmediate(
 const sizeFits = (form: Form, kind: OperandKind, size: number | undefined): boolean =>
   size === undefined ||
   size === kind.extendsTo ||
-  (size === 4 && kind.extendsTo === 8 && (form.mnemonic === 'push' || form.mnemonic === 'mov'));
+  (size === 4 &&
+    kind.extendsTo === 8 &&
+    (form.mnemonic === 'push' || form.mnemonic === 'mov' || (form.mnemonic === 'imul' && kind.bytes === 4)));

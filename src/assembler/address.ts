@@ -248,18 +248,7 @@ export function encodeAddress(
     };
   }
   const short = shortDisplacement(address, scale, address.addressSize);
-  const needsDisplacement = (base.number & 7) === 5;
-  const wanted = address.displacementSize;
-  const size =
-    wanted === 4
-      ? 4
-      : wanted === 1
-        ? 1
-        : isPlain(displacement) && !displacement.unknown && number === 0n && !needsDisplacement
-          ? 0
-          : short === undefined
-            ? 4
-            : 1;
+  const size = displacementBytes(address, 4, short, scale, (base.number & 7) === 5);
   const mod = size === 0 ? 0 : size === 1 ? 1 : 2;
   const stored = size === 1 ? (short ?? number) : number;
   const rexB = (base.number >> 3) & 1;
@@ -292,6 +281,21 @@ function shortDisplacement(address: EffectiveAddress, scale: number, width: 16 |
   return count >= -128n && count <= 127n ? count : undefined;
 }
 
+/** 0, 1 or `full`: as asked for, else the shortest. */
+function displacementBytes(
+  { displacement, displacementSize }: EffectiveAddress,
+  full: 2 | 4,
+  short: bigint | undefined,
+  scale: number,
+  required: boolean,
+): 0 | 1 | 2 | 4 {
+  if (displacementSize === full) return full;
+  // A byte that counts in more than bytes cannot hold every number.
+  if (displacementSize === 1) return scale > 1 && short === undefined ? full : 1;
+  if (isPlain(displacement) && !displacement.unknown && displacement.number === 0n && !required) return 0;
+  return short === undefined ? full : 1;
+}
+
 function encodeSixteenBit(address: EffectiveAddress, scale: number, place: Place): EncodedAddress {
   const { base, index, displacement } = address;
   const key = [base, index].flatMap((register) => register?.name ?? []).join('+');
@@ -300,9 +304,7 @@ function encodeSixteenBit(address: EffectiveAddress, scale: number, place: Place
     throw new AssemblyProblem(place, `[${key}] is no 16-bit address: use bx or bp, si or di, or one of each`);
   }
   const short = shortDisplacement(address, scale, 16);
-  const wanted = address.displacementSize;
-  const zero = isPlain(displacement) && !displacement.unknown && displacement.number === 0n && rm !== 6;
-  const size = wanted === 2 ? 2 : wanted === 1 ? 1 : zero ? 0 : short === undefined ? 2 : 1;
+  const size = displacementBytes(address, 2, short, scale, rm === 6);
   return {
     modrm: (size << 6) | rm,
     displacement: size === 1 ? (short ?? displacement.number) : displacement.number,

@@ -43,7 +43,7 @@ const maximumPasses = 200;
 /** From this pass on an instruction that was long stays long. */
 const patientPasses = 40;
 /** Bytes of an image beyond which the source is surely wrong. */
-const maximumImage = 1 << 29;
+const maximumImage = 1 << 28;
 
 export function runPasses(statements: readonly Statement[], defaultOrigin: bigint): Assembled {
   return new Passes(statements, defaultOrigin).run();
@@ -147,7 +147,7 @@ class Passes {
     const { action } = statement;
     const from = this.section;
     const before = from.length;
-    const count = statement.times === undefined ? 1 : this.times(statement.times, statement);
+    const count = statement.times === undefined ? 1 : this.times(statement.times);
     const start = this.location();
     switch (action.kind) {
       case 'instruction':
@@ -360,7 +360,7 @@ class Passes {
     }
   }
 
-  private times(expression: Expression, { bits }: Statement): number {
+  private times(expression: Expression): number {
     const value = evaluate(expression, this.scope(this.location()));
     if (value.unknown) return 0;
     if (!isPlain(value)) throw new AssemblyProblem(expression, '`times` needs a constant: `510 - ($ - $$)`');
@@ -371,8 +371,12 @@ class Passes {
         `\`times\` cannot repeat ${count} times: what stands before is ${-count} too long`,
       );
     }
-    if (count > BigInt(maximumImage))
-      throw new AssemblyProblem(expression, `${count} times is too often (${bits}-bit code)`);
+    if (count > BigInt(maximumImage)) {
+      throw new AssemblyProblem(
+        expression,
+        `${count} times is too often: an image has at most ${maximumImage >> 20} MiB`,
+      );
+    }
     return Number(count);
   }
 

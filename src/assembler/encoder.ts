@@ -84,6 +84,12 @@ export function encode(form: Form, operands: readonly Assignment[], instruction:
   if ((form.wait && form.mnemonic !== 'fsetpm') || prefixes.wait) bytes.push(0x9b);
   if (prefixes.repeat !== undefined) bytes.push(prefixes.repeat);
   if (prefixes.lock) bytes.push(0xf0);
+  if (address?.segment !== undefined && prefixes.segment !== undefined) {
+    throw new AssemblyProblem(
+      instruction,
+      `two segment overrides: ${prefixes.segment.name} and ${address.segment.name}`,
+    );
+  }
   const segment = address?.segment ?? prefixes.segment;
   const segmentByte = segment === undefined ? undefined : segmentPrefix[segment.name];
   if (segmentByte !== undefined) bytes.push(segmentByte);
@@ -120,7 +126,7 @@ export function encode(form: Form, operands: readonly Assignment[], instruction:
         !isSizeless(form) &&
         !narrow.has(form.mnemonic)) ||
       widened(form) ||
-      (prefixes.operandSize === 64 && form.operandSize !== 64);
+      prefixes.operandSize === 64;
     const rex = (wide ? 8 : 0) | (r << 2) | (x << 1) | b;
     if (rex !== 0 || rexByte) {
       if (bits !== 64) {

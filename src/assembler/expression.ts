@@ -154,8 +154,8 @@ export class Cursor {
   }
 
   /** @throws AssemblyProblem when something is left on the line. */
-  expectEnd(context: string): void {
-    if (!this.atEnd()) throw this.unexpected(`${context} ends before`);
+  expectEnd(): void {
+    if (!this.atEnd()) throw this.unexpected('expected the end of the line');
   }
 
   unexpected(expected: string): AssemblyProblem {

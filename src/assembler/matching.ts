@@ -127,7 +127,7 @@ function selectForms({ named, bits, prefixes }: Instruction): readonly Form[] {
   });
   const { operandSize } = prefixes;
   if (operandSize === undefined) return all;
-  const fitting = all.filter((form) => form.operandSize === operandSize);
+  const fitting = all.filter((form) => form.operandSize === operandSize && rarity(form, bits) === 0);
   return fitting.length > 0 ? fitting : all;
 }
 

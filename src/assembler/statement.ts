@@ -142,6 +142,7 @@ function parseAction(cursor: Cursor, state: ParserState, label: Label | undefine
     const prefix =
       token.kind === 'decoration' ? encodingWords[token.text] : word === undefined ? undefined : prefixOf(cursor, word);
     if (prefix === undefined) break;
+    checkPrefix(prefix, state.bits, token);
     Object.assign(prefixes, prefix);
     prefixed = true;
     cursor.next();
@@ -155,7 +156,7 @@ function parseAction(cursor: Cursor, state: ParserState, label: Label | undefine
     cursor.next();
     const action = parseDirective(word, cursor, state, token, label !== undefined);
     if (bracketed) cursor.expectOperator(']', 'a directive in brackets');
-    cursor.expectEnd(`\`${word}\``);
+    cursor.expectEnd();
     return action;
   }
   const name = word;
@@ -172,6 +173,12 @@ function parseAction(cursor: Cursor, state: ParserState, label: Label | undefine
     named = instructionNamed(withoutOperands(name)) ?? named;
   }
   return { kind: 'instruction', name, named, list, prefixes, place: { line: token.line, column: token.column } };
+}
+
+function checkPrefix({ operandSize, addressSize }: Partial<Prefixes>, bits: Bits, place: Place): void {
+  const isWide = (operandSize === 64 || addressSize === 64) && bits !== 64;
+  if (isWide) throw new AssemblyProblem(place, `64-bit sizes exist in 64-bit code only, this is ${bits}-bit code`);
+  if (addressSize === 16 && bits === 64) throw new AssemblyProblem(place, '64-bit code has no 16-bit addresses');
 }
 
 function prefixOf(cursor: Cursor, word: string): Partial<Prefixes> | undefined {

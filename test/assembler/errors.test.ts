@@ -78,11 +78,14 @@ describe('each mistake gets one line that says what would be right', () => {
       '1:12: {k9} is no decoration of an operand: write {k1} to {k7}, {z}, {1to2} to {1to32}, {sae} or {rn-sae}',
     ],
     ['resb -1', '1:6: -1 elements cannot be reserved'],
-    ['times 0x40000000 db 0', '1:7: 1073741824 times is too often (16-bit code)'],
+    ['times 0x40000000 db 0', '1:7: 1073741824 times is too often: an image has at most 256 MiB'],
     [
       'section .a start=0x7c00\ntimes 20 db 1\nsection .b start=0x7c0a\ndb 1',
       '1:1: sections .a and .b overlap: give one of them another start',
     ],
+    ['o64 nop', '1:1: 64-bit sizes exist in 64-bit code only, this is 16-bit code'],
+    ['bits 64\na16 lodsb', '2:1: 64-bit code has no 16-bit addresses'],
+    ['es mov al, [fs:5]', '1:4: two segment overrides: es and fs'],
     ['lock rep db 5', '1:10: `db` takes no prefix'],
   ])('%s', (source, message) => {
     expect(messages(`${source}\n`)).toEqual([message]);

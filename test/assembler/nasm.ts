@@ -48,14 +48,18 @@ export function nasm(source: string): NasmResult {
   }
 }
 
-/** Drops the lines that nasm refuses until it takes the rest. The first line of the program is `head`. */
-export function accepted(head: string, lines: readonly string[]): { lines: string[]; result: NasmResult } {
+/** Drops the lines that nasm refuses until it takes the rest. The program begins with the lines of `head`. */
+export function accepted(
+  head: readonly string[],
+  lines: readonly string[],
+  tail: readonly string[] = [],
+): { lines: string[]; result: NasmResult } {
   let rest = [...lines];
   for (;;) {
-    const result = nasm(`${head}\n${rest.join('\n')}\n`);
+    const result = nasm([...head, ...rest, ...tail, ''].join('\n'));
     if (result.bytes !== undefined) return { lines: rest, result };
-    const kept = rest.filter((_, index) => !result.errors.has(index + 2));
-    if (kept.length === rest.length) throw new Error(result.errors.get(0) ?? result.errors.get(1) ?? 'nasm failed');
+    const kept = rest.filter((_, index) => !result.errors.has(index + 1 + head.length));
+    if (kept.length === rest.length) throw new Error([...result.errors.values()][0] ?? 'nasm failed');
     rest = kept;
   }
 }

@@ -5,6 +5,7 @@ import { assemble } from '../../src/assembler/assemble';
 import type { Bits } from '../../src/assembler/forms';
 import { corpus } from './corpus';
 import { accepted, nasm, nasmMissing } from './nasm';
+import { operandCorpus } from './operand-corpus';
 
 if (nasmMissing !== undefined) console.warn(`skipped: ${nasmMissing}`);
 
@@ -32,29 +33,51 @@ const thorough = process.env.RINGSIDE_LONG_TESTS !== undefined;
 
 const isKnown = (line: string): boolean => knownDifferences.some(([pattern]) => pattern.test(line));
 
+/** The lines that nasm takes, with the bytes of both. */
+function compare(head: readonly string[], candidates: readonly string[], tail: readonly string[] = []): Comparison {
+  const { lines, result } = accepted(
+    head,
+    candidates.filter((line) => !isKnown(line)),
+    tail,
+  );
+  const source = [...head, ...lines, ...tail, ''].join('\n');
+  const ours = assemble(source, { file: 'corpus.asm', defaultOrigin: () => 0n });
+  const lineAt = (number: number): string => lines[number - 1 - head.length] ?? '';
+  const refused = ours.errors.map(({ line, message }) => `${lineAt(line)}: ${message}`);
+  const starts = new Map(ours.lines.map(({ line, address }) => [line, Number(address)]));
+  const ends = new Map(ours.lines.map((row, index) => [row.line, Number(ours.lines[index + 1]?.address ?? 0)]));
+  // What nasm does not know it takes for labels: those lines are empty.
+  const nasmStarts = [...result.offsets.entries()].sort(([left], [right]) => left - right);
+  const differences: string[] = [];
+  for (const [index, [line, offset]] of nasmStarts.entries()) {
+    const end = nasmStarts[index + 1]?.[1] ?? result.bytes?.length ?? 0;
+    const theirs = Buffer.from(result.bytes?.subarray(offset, end) ?? []).toString('hex');
+    const own = Buffer.from(ours.bytes.subarray(starts.get(line) ?? 0, ends.get(line) ?? 0)).toString('hex');
+    if (theirs !== own) differences.push(`${lineAt(line)}: nasm ${theirs}, ours ${own}`);
+  }
+  return { refused, differences, compared: nasmStarts.length };
+}
+
+interface Comparison {
+  readonly refused: readonly string[];
+  readonly differences: readonly string[];
+  readonly compared: number;
+}
+
 describe.skipIf(nasmMissing !== undefined)('bytes are those of nasm', () => {
   test.each<Bits>([16, 32, 64])('every form of every instruction in %i-bit code', (bits) => {
-    const head = `bits ${bits}`;
-    // What nasm does not know it takes for labels: those lines are empty.
-    const { lines, result } = accepted(
-      head,
-      corpus(bits, thorough).filter((line) => !isKnown(line)),
-    );
-    const ours = assemble(`${head}\n${lines.join('\n')}\n`, { file: 'corpus.asm', defaultOrigin: () => 0n });
-    expect(ours.errors.map(({ line, message }) => `${lines[line - 2]}: ${message}`)).toEqual([]);
-    const starts = new Map(ours.lines.map(({ line, address }) => [line, Number(address)]));
-    const ends = new Map(ours.lines.map((row, index) => [row.line, Number(ours.lines[index + 1]?.address ?? 0)]));
-    const nasmStarts = [...result.offsets.entries()].sort(([left], [right]) => left - right);
-    const differences: string[] = [];
-    for (const [index, [line, offset]] of nasmStarts.entries()) {
-      const end = nasmStarts[index + 1]?.[1] ?? result.bytes?.length ?? 0;
-      const theirs = Buffer.from(result.bytes?.subarray(offset, end) ?? []).toString('hex');
-      const own = Buffer.from(ours.bytes.subarray(starts.get(line) ?? 0, ends.get(line) ?? 0)).toString('hex');
-      if (theirs !== own) differences.push(`${lines[line - 2]}: nasm ${theirs}, ours ${own}`);
-    }
+    const { refused, differences, compared } = compare([`bits ${bits}`], corpus(bits, thorough));
+    expect(refused).toEqual([]);
     expect(differences).toEqual([]);
     // The corpus must not shrink unnoticed.
-    expect(nasmStarts.length).toBeGreaterThan(bits === 64 ? 20_000 : 12_000);
+    expect(compared).toBeGreaterThan(bits === 64 ? 20_000 : 12_000);
+  });
+
+  test.each<Bits>([16, 32, 64])('numbers, addresses and prefixes in %i-bit code', (bits) => {
+    const { refused, differences, compared } = compare([`bits ${bits}`, 'x: times 16 db 0'], operandCorpus, ['ahead:']);
+    expect(refused).toEqual([]);
+    expect(differences).toEqual([]);
+    expect(compared).toBeGreaterThan(2_500);
   });
 
   const folders = [join(import.meta.dirname, 'programs'), join(import.meta.dirname, '../../examples')];
