@@ -37,7 +37,7 @@ export interface AssemblyResult {
 }
 
 /** The boot contract's origins: a boot sector's place in real mode, else the first byte above 1 MiB. */
-export const defaultOrigin = (bits: Bits): bigint => (bits === 16 ? 0x7c00n : 0x10_0000n);
+const defaultOrigin = (bits: Bits): bigint => (bits === 16 ? 0x7c00n : 0x10_0000n);
 
 export function assemble(source: string, options: AssembleOptions): AssemblyResult {
   const parsed = parse(splitLines(source));
