@@ -13,25 +13,40 @@ const [DB, TS, NP, SS_FAULT, GP] = [1, 10, 11, 12, 13];
 export const TASK = GDT.free;
 const entry = TASK + 8;
 
+/** Fields of a 32-bit TSS. */
+const offsets = {
+  cr3: 0x1c,
+  eip: 0x20,
+  eflags: 0x24,
+  esp: 0x38,
+  es: 0x48,
+  cs: 0x4c,
+  ss: 0x50,
+  ds: 0x54,
+  fs: 0x58,
+  gs: 0x5c,
+  ldt: 0x60,
+  trap: 0x64,
+} as const;
+export type TaskFields = { readonly [Name in keyof typeof offsets]?: number };
+
 /** A 32-bit TSS at 0x5000 of a task in ring 0, available. */
-export const defineTask = (p: BareProcessor, changes: { [offset: number]: number } = {}): void => {
+export const defineTask = (p: BareProcessor, changes: TaskFields = {}): void => {
   p.define(TASK, system(9, { base: 0x5000 }));
-  const fields: { [offset: number]: number } = {
-    28: 0x12_3000,
-    32: 0x6000,
-    36: 0x202,
-    56: 0xb000,
-    72: GDT.data0,
-    76: GDT.code0,
-    80: GDT.data0,
-    84: GDT.data0,
-    88: 0,
-    92: 0,
-    96: 0,
-    100: 0,
+  const { code0, data0 } = GDT;
+  const fields = {
+    cr3: 0x12_3000,
+    eip: 0x6000,
+    eflags: 0x202,
+    esp: 0xb000,
+    es: data0,
+    cs: code0,
+    ss: data0,
+    ds: data0,
     ...changes,
   };
-  for (const [offset, value] of Object.entries(fields)) p.poke(0x5000 + Number(offset), 4, BigInt(value));
+  for (const [name, offset] of Object.entries(offsets))
+    p.poke(0x5000 + offset, 4, BigInt(fields[name as keyof TaskFields] ?? 0));
 };
 
 const make = (cpl: number, prepare: (processor: BareProcessor) => void) => (): BareProcessor => {
@@ -46,7 +61,7 @@ const late = (
   rule: Refusal['rule'],
   vector: number,
   errorCode: number | undefined,
-  changes: { [offset: number]: number },
+  changes: TaskFields,
   prepare: (processor: BareProcessor) => void = () => undefined,
 ): Refusal => ({
   name,
@@ -207,42 +222,42 @@ export const taskRefusals: readonly Refusal[] = [
     },
   ),
 
-  late('an LDT in the LDT', 'task.ldt-local', TS, 0x0c, { 96: 0x0c }),
-  late('an LDT beyond the GDT', 'selector.beyond-limit', TS, 0x100, { 96: 0x100 }),
-  late('an LDT that is a TSS', 'task.ldt-type', TS, GDT.tss, { 96: GDT.tss }),
-  late('an absent LDT', 'task.ldt-not-present', TS, entry, { 96: entry }, (p) =>
+  late('an LDT in the LDT', 'task.ldt-local', TS, 0x0c, { ldt: 0x0c }),
+  late('an LDT beyond the GDT', 'selector.beyond-limit', TS, 0x100, { ldt: 0x100 }),
+  late('an LDT that is a TSS', 'task.ldt-type', TS, GDT.tss, { ldt: GDT.tss }),
+  late('an absent LDT', 'task.ldt-not-present', TS, entry, { ldt: entry }, (p) =>
     p.define(entry, system(2, { present: false })),
   ),
-  late('a null CS', 'task.code-null', TS, 0, { 76: 0 }),
-  late('a CS that is data', 'task.code-type', TS, GDT.data0, { 76: GDT.data0 }),
-  late('a CS whose DPL is not its RPL', 'task.code-dpl', TS, GDT.code3, { 76: GDT.code3 | 1 }),
-  late('a conforming CS of a higher DPL', 'task.code-dpl', TS, entry, { 76: entry }, (p) =>
+  late('a null CS', 'task.code-null', TS, 0, { cs: 0 }),
+  late('a CS that is data', 'task.code-type', TS, GDT.data0, { cs: GDT.data0 }),
+  late('a CS whose DPL is not its RPL', 'task.code-dpl', TS, GDT.code3, { cs: GDT.code3 }),
+  late('a conforming CS of a higher DPL', 'task.code-dpl', TS, entry, { cs: entry }, (p) =>
     p.define(entry, code({ special: true, dpl: 1 })),
   ),
-  late('an absent CS', 'task.code-not-present', NP, entry, { 76: entry }, (p) =>
+  late('an absent CS', 'task.code-not-present', NP, entry, { cs: entry }, (p) =>
     p.define(entry, code({ present: false })),
   ),
-  late('a null SS', 'task.stack-null', TS, 0, { 80: 0 }),
-  late('an SS of another ring', 'stack-segment.rpl', TS, GDT.data3, { 80: GDT.data3 | 3 }),
-  late('an SS that is code', 'stack-segment.type', TS, GDT.code0, { 80: GDT.code0 }),
-  late('an SS whose DPL is 3', 'stack-segment.dpl', TS, GDT.data3, { 80: GDT.data3 }),
-  late('an absent SS', 'stack-segment.not-present', SS_FAULT, entry, { 80: entry }, (p) =>
+  late('a null SS', 'task.stack-null', TS, 0, { ss: 0 }),
+  late('an SS of another ring', 'stack-segment.rpl', TS, GDT.data3, { ss: GDT.data3 | 3 }),
+  late('an SS that is code', 'stack-segment.type', TS, GDT.code0, { ss: GDT.code0 }),
+  late('an SS whose DPL is 3', 'stack-segment.dpl', TS, GDT.data3, { ss: GDT.data3 }),
+  late('an absent SS', 'stack-segment.not-present', SS_FAULT, entry, { ss: entry }, (p) =>
     p.define(entry, data({ present: false })),
   ),
-  late('a DS that is a TSS', 'data-segment.type', TS, GDT.tss, { 84: GDT.tss }),
-  late('an absent ES', 'data-segment.not-present', NP, entry, { 72: entry }, (p) =>
+  late('a DS that is a TSS', 'data-segment.type', TS, GDT.tss, { ds: GDT.tss }),
+  late('an absent ES', 'data-segment.not-present', NP, entry, { es: entry }, (p) =>
     p.define(entry, data({ present: false })),
   ),
-  late('an FS with an RPL above its DPL', 'data-segment.rpl', TS, GDT.data0, { 88: GDT.data0 | 3 }),
-  late('a GS beyond the GDT', 'selector.beyond-limit', TS, 0x100, { 92: 0x100 }),
-  late('an EIP beyond its segment', 'code-segment.beyond-limit', GP, 0, { 76: entry }, (p) =>
+  late('an FS with an RPL above its DPL', 'data-segment.rpl', TS, GDT.data0, { fs: GDT.data0 | 3 }),
+  late('a GS beyond the GDT', 'selector.beyond-limit', TS, 0x100, { gs: 0x100 }),
+  late('an EIP beyond its segment', 'code-segment.beyond-limit', GP, 0, { cs: entry }, (p) =>
     p.define(entry, code({ limit: 0x5fff, pages: false })),
   ),
   late('an EIP beyond 64 KiB in virtual-8086 mode', 'code-segment.beyond-limit', GP, 0, {
-    32: 0x1_0000,
-    36: 0x2_0002,
+    eip: 0x1_0000,
+    eflags: 0x2_0002,
   }),
-  late('a T flag', 'task.trap', DB, undefined, { 100: 1 }),
+  late('a T flag', 'task.trap', DB, undefined, { trap: 1 }),
 
   ...(
     [

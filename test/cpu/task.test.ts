@@ -7,14 +7,14 @@ import { checkPort } from '../../src/machine/cpu/io-permission';
 import { iret } from '../../src/machine/cpu/iret';
 import { BareProcessor, faultOf, GDT, gate, system } from './bare-processor';
 import { refusalTests } from './refusals';
-import { defineTask, TASK, taskRefusals } from './task-refusals';
+import { defineTask, TASK, type TaskFields, taskRefusals } from './task-refusals';
 
 describe('refusals', () => refusalTests(taskRefusals));
 
 /** Type byte of a TSS descriptor: 0x89 available, 0x8b busy. */
 const typeOf = (p: BareProcessor, selector: number) => Number(p.peek(0x1000 + selector + 5, 1));
 
-const processor = (changes: { [offset: number]: number } = {}, cpl = 0) => {
+const processor = (changes: TaskFields = {}, cpl = 0) => {
   const p = new BareProcessor('protected', cpl);
   defineTask(p, changes);
   for (let register = 0; register < 8; register++) {
@@ -108,7 +108,7 @@ describe('a task switch', () => {
   });
 
   test('what an interrupt finds wrong in the new task has EXT, and is handled by the new task', () => {
-    const p = processor({ 84: GDT.tss });
+    const p = processor({ ds: GDT.tss });
     p.vector(0x40, gate(5, TASK, 0));
     p.vector(10, gate(14, GDT.code0, 0x6100));
     deliverInterrupt(p.cpu, 0x40);
@@ -117,7 +117,7 @@ describe('a task switch', () => {
   });
 
   test('to virtual-8086 mode', () => {
-    const p = processor({ 36: 0x2_0202, 76: 0x700, 80: 0x100 });
+    const p = processor({ eflags: 0x2_0202, cs: 0x700, ss: 0x100 });
     farJump(p.cpu, TASK, 0n, 4, 0x7007n);
     expect(p.state.segment(CS)).toEqual({ selector: 0x700, base: 0x7000n, limit: 0xffff, access: 0xf3 });
     expect(p.state.segment(SS)).toMatchObject({ base: 0x1000n });
@@ -125,7 +125,7 @@ describe('a task switch', () => {
   });
 
   test('loads the LDT before the segments that lie in it', () => {
-    const p = processor({ 96: GDT.ldt, 84: 0x0c });
+    const p = processor({ ldt: GDT.ldt, ds: 0x0c });
     p.set(LDTR, 0, { access: 0x1_0000 });
     p.define(0x0c, 0x00cf_9300_0000_ffffn);
     farJump(p.cpu, TASK, 0n, 4, 0x7007n);
@@ -151,13 +151,13 @@ describe('a task switch', () => {
   });
 
   test('the T flag raises #DB with BT in DR6 when the new task is in place', () => {
-    const p = processor({ 100: 1 });
+    const p = processor({ trap: 1 });
     expect(faultOf(() => farJump(p.cpu, TASK, 0n, 4, 0n))).toMatchObject({ vector: 1, errorCode: undefined });
     expect([p.state.dr(6) & 0x8000n, p.state.rip, p.state.selector(CS)]).toEqual([0x8000n, 0x6000n, GDT.code0]);
   });
 
   test('a fault of the new task leaves it with its selectors and unusable segments', () => {
-    const p = processor({ 80: 0 });
+    const p = processor({ ss: 0 });
     faultOf(() => farJump(p.cpu, TASK, 0n, 4, 0n));
     expect([p.state.rip, p.state.selector(TR), p.state.selector(CS)]).toEqual([0x6000n, TASK, GDT.code0]);
     expect(p.state.segmentAccess(SS)).toBe(0x1_0000);

@@ -181,7 +181,8 @@ const loadTask = ({ state }: Cpu, tss: TssLayout, incoming: Incoming, nested: bo
   state.rip = incoming.ip;
   for (const index of SEGMENTS) setNull(state, index, selectors[index] as number);
   setNull(state, LDTR, incoming.ldt);
-  state.cpl = flags & flagBits.VM & loaded ? 3 : (selectors[CS] as number) & 3;
+  // As Bochs has it: a fault before SS is there finds a stack in the TSS.
+  state.cpl = 3;
 };
 
 const SEGMENTS: readonly SegmentIndex[] = [ES, CS, SS, DS, FS, GS];
@@ -195,10 +196,12 @@ const loadSegments = (cpu: Cpu, incoming: Incoming, external: number): void => {
     for (const index of SEGMENTS) loadVirtual8086(state, index, selectors[index] as number);
     return;
   }
-  incoming.code = loadCode(cpu, selectors[CS] as number, external);
+  // The manual leaves the order open; this is Bochs's.
+  state.cpl = (selectors[CS] as number) & 3;
   loadStack(cpu, selectors[SS] as number, external);
   for (const index of [DS, ES, FS, GS] as const)
     loadData(cpu, index, selectors[index] as number, exception.TS, external);
+  incoming.code = loadCode(cpu, selectors[CS] as number, external);
 };
 
 const loadLocalTable = (cpu: Cpu, selector: number, external: number): void => {
