@@ -243,7 +243,6 @@ export class Engine {
     const before = cpu.memory.u8[head + record.before] as number;
     cpu.setU32(state.budget, budget + before);
     this.entered = budget;
-    this.generation = this.code.generation;
   }
 
   /** Takes stock after the core left: counters and RIP are exact again. */
@@ -464,9 +463,12 @@ export class Engine {
   /** The instruction of a record that TypeScript executes; kept, because the same ones come again. */
   private slowInstruction(at: number): Instruction {
     if (this.generation !== this.code.generation) this.forgetSlow();
+    const { rip } = this.cpu;
     const known = this.slow.get(at);
-    if (known) return known;
-    const instruction = this.decodeAt(this.cpu.rip);
+    // The same bytes at another linear address have other targets and RIP-relative operands.
+    if (known?.ip === rip) return known;
+    known?.free();
+    const instruction = this.decodeAt(rip);
     this.slow.set(at, instruction);
     return instruction;
   }
