@@ -70,6 +70,11 @@ export class Breakpoints {
       );
   }
 
+  /** Asked where an instruction is executed alone: does the next one of this vCPU stop the run? */
+  meets({ engine, index }: VirtualCpu): boolean {
+    return this.addresses.size > 0 && this.met(index, engine.linearRip);
+  }
+
   private met(vcpu: number, linear: bigint): boolean {
     if (!this.addresses.has(linear) || this.resumeAt === this.step()) return false;
     if (this.decide && !this.decide(vcpu, linear)) return false;
