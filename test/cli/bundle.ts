@@ -4,9 +4,9 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 import { afterAll, beforeAll } from 'vitest';
-import { icedFromBytes } from '../../scripts/wasm-plugins.mjs';
+import { bundling, node } from '../../scripts/build.mjs';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -29,15 +29,11 @@ export const useBundle = (): Bundle => {
   const adapter = join(cache, `dap-${process.pid}.js`);
   beforeAll(async () => {
     await build({
+      ...(bundling as BuildOptions),
+      ...(node as BuildOptions),
       absWorkingDir: root,
       entryPoints: ['src/cli/main.ts'],
       outfile: command,
-      bundle: true,
-      platform: 'node',
-      target: 'node20',
-      format: 'cjs',
-      loader: { '.wasm': 'binary' },
-      plugins: [icedFromBytes],
       logLevel: 'error',
     });
     writeFileSync(adapter, `process.argv.push('dap');\nrequire(${JSON.stringify(command)});\n`);

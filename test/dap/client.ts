@@ -1,8 +1,14 @@
-/** A debug session over stdio with the protocol's own test client, on guests written in the tests. */
+/** Debug sessions with the protocol's own test client, on guests written in the tests. */
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { DebugClient } from '@vscode/debugadapter-testsupport';
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { afterEach } from 'vitest';
+import { afterAll, afterEach } from 'vitest';
+import { DiskFiles } from '../../src/cli/files-node';
+import { Adapter } from '../../src/dap/adapter';
 import type { Bundle } from '../cli/bundle';
 
 export type Stopped = DebugProtocol.StoppedEvent['body'];
@@ -131,17 +137,51 @@ export class Client {
   }
 }
 
-/** Clients that are ended behind each test. */
-export const useClients = (bundle: Bundle): ((source: string, name?: string) => Promise<Client>) => {
-  const open: DebugClient[] = [];
+/** The adapter of this process behind the streams that a client speaks through: the protocol's bytes, but no process. */
+const connected = async (): Promise<{ dap: DebugClient; end: () => Promise<void> }> => {
+  const dap = new DebugClient('', '', 'ringside');
+  dap.defaultTimeout = 30_000;
+  const adapter = new Adapter(new DiskFiles());
+  const [toAdapter, toClient] = [new PassThrough(), new PassThrough()];
+  adapter.start(toAdapter, toClient);
+  (dap as unknown as { connect(from: PassThrough, to: PassThrough): void }).connect(toClient, toAdapter);
+  return { dap, end: async () => adapter.dispose() };
+};
+
+/** The adapter as a process of its own, on stdin and stdout. */
+export const spawned = async (bundle: Bundle): Promise<{ dap: DebugClient; end: () => Promise<void> }> => {
+  const dap = new DebugClient(process.execPath, bundle.adapter, 'ringside');
+  dap.defaultTimeout = 30_000;
+  await dap.start();
+  return { dap, end: () => dap.stop() };
+};
+
+export interface Guests {
+  /** A session on this source; ended behind the test. */
+  open(source: string, start?: typeof connected): Promise<Client>;
+  /** Writes a file of the tests. */
+  write(name: string, content: string | Uint8Array): string;
+}
+
+/** A folder for the guests of a test file, and sessions on them. */
+export const useGuests = (): Guests => {
+  const folder = mkdtempSync(join(tmpdir(), 'ringside-dap-'));
+  const ends: (() => Promise<void>)[] = [];
+  const write = (name: string, content: string | Uint8Array): string => {
+    const path = join(folder, name);
+    writeFileSync(path, content);
+    return path;
+  };
   afterEach(async () => {
-    await Promise.all(open.splice(0).map((client) => client.stop()));
+    await Promise.all(ends.splice(0).map((end) => end()));
   });
-  return async (source, name = 'guest.asm') => {
-    const dap = new DebugClient(process.execPath, bundle.adapter, 'ringside');
-    dap.defaultTimeout = 30_000;
-    await dap.start();
-    open.push(dap);
-    return new Client(dap, bundle.write(name, source), source);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return {
+    write,
+    open: async (source, start = connected) => {
+      const { dap, end } = await start();
+      ends.push(end);
+      return new Client(dap, write('guest.asm', source), source);
+    },
   };
 };

@@ -1,11 +1,9 @@
-/** Whole sessions over stdio: launch, breakpoints, steps, output, the end. */
+/** Whole sessions: launch, breakpoints, steps, output, the end. */
 
 import { describe, expect, test } from 'vitest';
-import { useBundle } from '../cli/bundle';
-import { useClients } from './client';
+import { useGuests } from './client';
 
-const bundle = useBundle();
-const open = useClients(bundle);
+const { open, write } = useGuests();
 
 const counting = `bits 64
 start:  xor eax, eax            ; #START
@@ -115,7 +113,7 @@ describe('start and end', () => {
       id = (await client.breakAt('DONE')).body.breakpoints[0]?.id;
     });
     expect(await client.stopped()).toMatchObject({ reason: 'breakpoint', hitBreakpointIds: [id] });
-    bundle.write('guest.asm', counting.replace('mov ecx, 5', 'mov ecx, 9'));
+    write('guest.asm', counting.replace('mov ecx, 5', 'mov ecx, 9'));
     await client.request('restart', {});
     expect(await client.stopped()).toMatchObject({ reason: 'breakpoint', hitBreakpointIds: [id] });
     expect(await client.register('rax')).toBe('0x9');

@@ -1,0 +1,48 @@
+/** The same adapter as a process on stdin and stdout, and on a TCP port. */
+
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { DebugClient } from '@vscode/debugadapter-testsupport';
+import { expect, test } from 'vitest';
+import { useBundle } from '../cli/bundle';
+import { spawned, useGuests } from './client';
+
+const bundle = useBundle();
+const { open } = useGuests();
+
+test('`ringside dap` serves a session on stdin and stdout', async () => {
+  const client = await open('bits 64\nmov al, 0x41\nout 0xe9, al\nmov al, 3 ; #HERE\nout 0xf4, al\n', () =>
+    spawned(bundle),
+  );
+  await client.launch({}, () => client.breakAt('HERE'));
+  expect(await client.stopped()).toMatchObject({ reason: 'breakpoint' });
+  expect(client.output).toBe('A');
+  expect(await client.register('rax')).toBe('0x41');
+  await client.dap.continueRequest({ threadId: 1 });
+  expect(await client.event('exited')).toEqual({ exitCode: 7 });
+});
+
+test('`ringside dap --port 0` serves one client after another on 127.0.0.1', async () => {
+  const child = spawn(process.execPath, [bundle.command, 'dap', '--port', '0']);
+  try {
+    const port = await new Promise<number>((resolve) => {
+      child.stderr.on('data', (data: Buffer) => resolve(Number(/127\.0\.0\.1:(\d+)/.exec(data.toString())?.[1])));
+    });
+    for (let n = 0; n < 2; n++) {
+      const dap = new DebugClient('', '', 'ringside');
+      await dap.start(port);
+      const { body } = await dap.initializeRequest();
+      expect(body?.supportsDisassembleRequest).toBe(true);
+      const entry = dap.waitForEvent('stopped');
+      await dap.launchRequest({
+        program: join(import.meta.dirname, '../../examples/hello.asm'),
+        stopOnEntry: true,
+      } as never);
+      await dap.configurationDoneRequest();
+      expect((await entry).body).toMatchObject({ reason: 'entry' });
+      await dap.disconnectRequest({});
+    }
+  } finally {
+    child.kill();
+  }
+});
