@@ -8,7 +8,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { icedFromBytes } from './wasm-plugins.mjs';
+import { icedAsModule, wasmBeside } from './wasm-plugins.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const core = join(root, 'dist/core.wasm');
@@ -18,9 +18,10 @@ export const bundling = {
   bundle: true,
   logLevel: 'warning',
   loader: { '.wasm': 'binary' },
-  plugins: [icedFromBytes],
+  plugins: [icedAsModule],
 };
 export const node = { platform: 'node', target: 'node20', format: 'cjs' };
+const product = { ...node, plugins: [icedAsModule, wasmBeside] };
 const web = {
   platform: 'browser',
   target: 'es2022',
@@ -31,9 +32,9 @@ const web = {
 
 /** Output, entry, where it runs. A worker is started from its text, so it stands alone and is no CommonJS module. */
 const bundles = [
-  { out: 'cli.js', entry: 'src/cli/main.ts', ...node, banner: { js: '#!/usr/bin/env node' } },
-  { out: 'adapter.js', entry: 'src/extension/adapter-worker.ts', ...node },
-  { out: 'extension.js', entry: 'src/extension/main-node.ts', ...node, external: ['vscode'] },
+  { out: 'cli.js', entry: 'src/cli/main.ts', ...product, banner: { js: '#!/usr/bin/env node' } },
+  { out: 'adapter.js', entry: 'src/extension/adapter-worker.ts', ...product },
+  { out: 'extension.js', entry: 'src/extension/main-node.ts', ...product, external: ['vscode'] },
   { out: 'adapter.web.js', entry: 'src/extension/adapter-worker-web.ts', ...web, format: 'iife' },
   { out: 'extension.web.js', entry: 'src/extension/main-web.ts', ...web, external: ['vscode'] },
 ];
@@ -81,7 +82,7 @@ export const buildBundles = async () => {
         ...options,
         absWorkingDir: root,
         entryPoints: [entry],
-        outfile: `dist/${out}`,
+        outfile: join(root, 'dist', out),
         metafile: true,
         minifySyntax: true,
         legalComments: 'none',

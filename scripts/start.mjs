@@ -15,10 +15,10 @@ const { status, error } = spawnSync(
   [
     join(root, 'dist/cli.js'),
     'debug',
-    ...(words.length === 0 ? [join(root, 'examples/hello.asm')] : words),
-    ...(scripted ? ['-x', join(root, 'scripts/session.txt')] : []),
+    ...(words.length === 0 ? ['examples/hello.asm'] : words),
+    ...(scripted ? ['-x', 'scripts/session.txt'] : []),
   ],
-  { stdio: 'inherit' },
+  { stdio: 'inherit', cwd: words.length === 0 ? root : (process.env.INIT_CWD ?? process.cwd()) },
 );
 if (error) throw error;
 process.exitCode = status ?? 1;
