@@ -59,7 +59,7 @@ export class DebugTraps {
     const { state } = this;
     return (
       this.onExecution ||
-      (state.getU32(layout.flags) & (flagBits.TF | flagBits.RF)) !== 0 ||
+      (state.getU32(layout.flags) & flagBits.TF) !== 0 ||
       (state.getU32(layout.interruptibility) & SHADOW) !== 0
     );
   }
@@ -74,8 +74,7 @@ export class DebugTraps {
         return;
       }
     }
-    // RF suppresses breakpoints for one instruction, the shadows last for one.
-    state.setU32(layout.flags, flags & ~flagBits.RF);
+    // The shadows last for one instruction.
     state.setU32(layout.interruptibility, state.getU32(layout.interruptibility) & ~SHADOW);
     const { deliveries } = engine;
     engine.step();

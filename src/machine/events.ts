@@ -12,19 +12,33 @@ const details: Partial<Record<EventKind, (event: Record<string, unknown>) => num
 };
 
 export class Events {
-  /** By kind, then by vector (or 0). */
-  readonly counts = new Map<EventKind, Map<number, number>>();
+  private readonly counted = new Map<EventKind, Map<number, number>>();
   private readonly listeners = new Map<EventKind, Listener[]>();
+
+  constructor(
+    /** Brings the counts that the core keeps by itself. */
+    private readonly collect: (count: (kind: EventKind, detail: number, times: number) => void) => void = () => {},
+    /** The set of kinds that somebody listens to has changed. */
+    private readonly changed: () => void = () => {},
+  ) {}
+
+  /** How often things happened, by kind, then by vector (or 0). */
+  get counts(): ReadonlyMap<EventKind, ReadonlyMap<number, number>> {
+    this.collect((kind, detail, times) => this.count(kind, detail, times));
+    return this.counted;
+  }
 
   /** Calls the listener at every event of these kinds. @returns a function that ends the subscription. */
   on(kinds: readonly EventKind[], listener: Listener): () => void {
     for (const kind of kinds) this.listeners.set(kind, [...(this.listeners.get(kind) ?? []), listener]);
+    this.changed();
     return () => {
       for (const kind of kinds) {
         const left = (this.listeners.get(kind) ?? []).filter((other) => other !== listener);
         if (left.length > 0) this.listeners.set(kind, left);
         else this.listeners.delete(kind);
       }
+      this.changed();
     };
   }
 
@@ -47,13 +61,13 @@ export class Events {
     for (const listener of listeners) listener(whole);
   }
 
-  private count(kind: EventKind, detail: number): void {
-    let counts = this.counts.get(kind);
+  private count(kind: EventKind, detail: number, times = 1): void {
+    let counts = this.counted.get(kind);
     if (!counts) {
       counts = new Map();
-      this.counts.set(kind, counts);
+      this.counted.set(kind, counts);
     }
-    counts.set(detail, (counts.get(detail) ?? 0) + 1);
+    counts.set(detail, (counts.get(detail) ?? 0) + times);
   }
 
   /** How often a kind happened. */

@@ -14,6 +14,7 @@ import { Handlers } from './core/handlers';
 import { state as layout } from './core/layout';
 import { CoreMemory } from './core/memory';
 import { type AccessSize, type DeviceSpace, PhysicalMemory } from './core/physical';
+import type { CpuState } from './core/state';
 import type { Surroundings } from './cpu/cpu';
 import { deliverInterrupt, deliverNmi } from './cpu/interrupt-delivery';
 import { type CpuModel, makeModel } from './cpu/model';
@@ -81,6 +82,25 @@ type Saved = Readonly<{
   cursor: number;
 }>;
 
+/** Events that are part of a transfer. */
+const transferEvents: readonly EventKind[] = ['trap', 'int', 'ring', 'mode', 'syscall'];
+
+/** Takes the counts that the core has kept since the last time. */
+const collectCounts = (state: CpuState, count: (kind: EventKind, detail: number, times: number) => void): void => {
+  const take = (offset: number, kind: EventKind, detail: number): void => {
+    const times = state.getU32(offset);
+    if (times === 0) return;
+    count(kind, detail, times);
+    state.setU32(offset, 0);
+  };
+  for (let vector = 0; vector < 256; vector++) {
+    take(layout.trapCounts + vector * 4, 'trap', vector);
+    take(layout.trapCounts + (256 + vector) * 4, 'int', vector);
+  }
+  take(layout.ringCount, 'ring', 0);
+  take(layout.syscallCount, 'syscall', 0);
+};
+
 /** Steps of one vCPU before the next has its turn. */
 const TURN = 1000;
 /** Steps without a retired instruction or a REP iteration after which a run is given up. */
@@ -89,7 +109,12 @@ const PATIENCE = 1_000_000;
 export class Machine {
   readonly memory = new CoreMemory();
   readonly physical = new PhysicalMemory(this.memory);
-  readonly events = new Events();
+  readonly events: Events = new Events(
+    (count) => {
+      for (const { state } of this.cpus) collectCounts(state, count);
+    },
+    () => this.observe(),
+  );
   readonly log = new InputLog();
   readonly model: CpuModel;
   readonly devices: Devices;
@@ -98,8 +123,7 @@ export class Machine {
   readonly memoryBytes: number;
   /** Native code of the board: the BIOS, where a program's start has one. */
   natives = new Natives();
-  /** Asked before a fault is delivered; true stops before the delivery. */
-  stopOnFault: ((vcpu: number, fault: Fault) => boolean) | undefined;
+  private faultStop: ((vcpu: number, fault: Fault) => boolean) | undefined;
   /** Index of the vCPU whose turn it is. */
   current = 0;
 
@@ -140,7 +164,6 @@ export class Machine {
         core,
         options.tlb ?? 'keep',
       );
-      vcpu.engine.beforeDelivery = (fault) => this.beforeDelivery(index, fault);
       vcpu.engine.native = (physical) => this.nativeAction(vcpu, physical);
       cpus.push(vcpu);
     }
@@ -269,8 +292,10 @@ export class Machine {
   private execute(vcpu: VirtualCpu, atMost: number, now: number): void {
     const { engine } = vcpu;
     const before = this.steps.step;
-    if (vcpu.debug.mustStep()) vcpu.debug.stepOnce();
-    else engine.run(Math.min(atMost, this.cpus.length > 1 ? this.turnLeft : atMost, Math.max(1, this.nextEvent - now)));
+    if (vcpu.debug.mustStep()) {
+      if (!this.breakpoints.meets(vcpu)) vcpu.debug.stepOnce();
+    } else
+      engine.run(Math.min(atMost, this.cpus.length > 1 ? this.turnLeft : atMost, Math.max(1, this.nextEvent - now)));
     if (this.cpus.length > 1) {
       this.turnLeft -= this.steps.step - before;
       if (this.turnLeft <= 0) this.nextTurn();
@@ -281,7 +306,6 @@ export class Machine {
   private attend(vcpu: VirtualCpu): boolean {
     const { state } = vcpu;
     if (state.getU32(layout.pendingInit)) {
-      state.setU32(layout.pendingInit, 0);
       this.initialise(vcpu);
       return false;
     }
@@ -294,8 +318,9 @@ export class Machine {
       deliverNmi(vcpu.cpu);
       return this.delivered(vcpu);
     }
-    if (shadow & 3 || !(state.getU32(layout.flags) & 0x200)) return false;
-    if (!this.devices.interruptPending(vcpu.index)) return false;
+    const waiting = this.devices.interruptPending(vcpu.index);
+    state.setU32(layout.interruptWaiting, waiting ? 1 : 0);
+    if (!waiting || shadow & 3 || !(state.getU32(layout.flags) & 0x200)) return false;
     const delivery = deliverInterrupt(vcpu.cpu, this.devices.acknowledgeInterrupt(vcpu.index));
     if (delivery.shutdown) vcpu.processor.shutdownChain = delivery.chain;
     return this.delivered(vcpu);
@@ -309,6 +334,7 @@ export class Machine {
   }
 
   private initialise(vcpu: VirtualCpu): void {
+    vcpu.state.setU32(layout.pendingInit, 0);
     resetCpu(vcpu, this.options.featureControl ?? 0, true);
     vcpu.state.setU32(layout.activity, vcpu.index === 0 ? activity.active : activity.waitForSipi);
   }
@@ -366,6 +392,16 @@ export class Machine {
       vcpu.state.rip += BigInt(next - physical);
       this.extraTime += action.ticks - 1;
     };
+  }
+
+  /** Asked before a fault is delivered; true stops before the delivery. */
+  get stopOnFault(): ((vcpu: number, fault: Fault) => boolean) | undefined {
+    return this.faultStop;
+  }
+  set stopOnFault(ask: ((vcpu: number, fault: Fault) => boolean) | undefined) {
+    this.faultStop = ask;
+    for (const { engine, index } of this.cpus)
+      engine.beforeDelivery = ask && ((fault) => this.beforeDelivery(index, fault));
   }
 
   private beforeDelivery(vcpu: number, fault: Fault): boolean {
@@ -437,7 +473,10 @@ export class Machine {
           init: (index) => this.signal(index, layout.pendingInit),
           startup: (index, vector) => {
             const vcpu = this.cpus[index];
-            if (vcpu?.state.getU32(layout.activity) === activity.waitForSipi) startApplicationProcessor(vcpu, vector);
+            if (!vcpu) return;
+            // An INIT that came before it and waits for the processor's turn is done first.
+            if (vcpu.state.getU32(layout.pendingInit) && index !== this.current) this.initialise(vcpu);
+            if (vcpu.state.getU32(layout.activity) === activity.waitForSipi) startApplicationProcessor(vcpu, vector);
           },
         },
       },
@@ -451,6 +490,12 @@ export class Machine {
 
   private emit(vcpu: number, kind: EventKind, make: () => Record<string, unknown>): void {
     this.events.emit(kind, () => ({ step: this.step, vcpu, rip: this.cpus[vcpu]?.engine.rip ?? 0n }), make);
+  }
+
+  /** The core's own transfers tell nobody of the events that they are. */
+  private observe(): void {
+    const observed = transferEvents.some((kind) => this.events.wanted(kind)) ? 1 : 0;
+    for (const { state } of this.cpus) state.setU32(layout.observed, observed);
   }
 
   /** Something was written to a device: what it will do next may have changed. */

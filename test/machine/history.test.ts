@@ -76,7 +76,7 @@ idt:    resb 4096
 
 const lines = fc.array(line, { minLength: 3, maxLength: 25 });
 const make = (text: readonly string[]) => new Guest(assemble(program(text)));
-const step = fc.integer({ min: 1, max: 60_000 });
+const step = fc.integer({ min: 1, max: 12_000 });
 
 describe('a run is repeatable', () => {
   test('two runs from the start are the same', () => {
@@ -87,37 +87,41 @@ describe('a run is repeatable', () => {
         b.run(steps);
         expect(b.machine.stateHash()).toBe(a.machine.stateHash());
       }),
-      { numRuns: 15 },
+      { numRuns: 8 },
     );
   });
 
   test('slices change nothing, and runTo stops at the exact step', () => {
     fc.assert(
-      fc.property(lines, fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 3, maxLength: 30 }), (text, slices) => {
-        const [a, b] = [make(text), make(text)];
-        let total = 0;
-        for (const slice of slices) {
-          total += slice;
-          a.machine.runTo(total);
-          expect(a.machine.counters.step).toBe(total);
-        }
-        b.run(total);
-        expect(a.machine.counters).toEqual(b.machine.counters);
-        expect(a.machine.stateHash()).toBe(b.machine.stateHash());
-      }),
-      { numRuns: 15 },
+      fc.property(
+        lines,
+        fc.array(fc.integer({ min: 1, max: 1500 }), { minLength: 3, maxLength: 15 }),
+        (text, slices) => {
+          const [a, b] = [make(text), make(text)];
+          let total = 0;
+          for (const slice of slices) {
+            total += slice;
+            a.machine.runTo(total);
+            expect(a.machine.counters.step).toBe(total);
+          }
+          b.run(total);
+          expect(a.machine.counters).toEqual(b.machine.counters);
+          expect(a.machine.stateHash()).toBe(b.machine.stateHash());
+        },
+      ),
+      { numRuns: 8 },
     );
   });
 
   test('single steps reach the same state as running', () => {
     fc.assert(
-      fc.property(lines, fc.integer({ min: 1, max: 6000 }), (text, steps) => {
+      fc.property(lines, fc.integer({ min: 1, max: 3000 }), (text, steps) => {
         const [a, b] = [make(text), make(text)];
         for (let n = 0; n < steps; n++) a.machine.singleStep();
         b.run(steps);
         expect(a.machine.stateHash()).toBe(b.machine.stateHash());
       }),
-      { numRuns: 10 },
+      { numRuns: 6 },
     );
   });
 
@@ -139,25 +143,29 @@ describe('a run is repeatable', () => {
         machine.runTo(end);
         expect(machine.stateHash()).toBe(hash);
       }),
-      { numRuns: 15 },
+      { numRuns: 8 },
     );
   });
 
   test('dropping everything derived at random changes nothing', () => {
     fc.assert(
-      fc.property(lines, fc.array(fc.integer({ min: 1, max: 2000 }), { minLength: 5, maxLength: 40 }), (text, slices) => {
-        const [a, b] = [make(text), make(text)];
-        let total = 0;
-        for (const [n, slice] of slices.entries()) {
-          total += slice;
-          a.machine.runTo(total);
-          if (n % 3 !== 0) a.machine.cpus[0]?.engine.translationsDropped();
-          if (n % 3 === 2) a.machine.cpus[0]?.engine.code.dropAll();
-        }
-        b.run(total);
-        expect(a.machine.stateHash()).toBe(b.machine.stateHash());
-      }),
-      { numRuns: 15 },
+      fc.property(
+        lines,
+        fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 5, maxLength: 20 }),
+        (text, slices) => {
+          const [a, b] = [make(text), make(text)];
+          let total = 0;
+          for (const [n, slice] of slices.entries()) {
+            total += slice;
+            a.machine.runTo(total);
+            if (n % 3 !== 0) a.machine.cpus[0]?.engine.translationsDropped();
+            if (n % 3 === 2) a.machine.cpus[0]?.engine.code.dropAll();
+          }
+          b.run(total);
+          expect(a.machine.stateHash()).toBe(b.machine.stateHash());
+        },
+      ),
+      { numRuns: 8 },
     );
   });
 });

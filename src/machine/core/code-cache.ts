@@ -118,7 +118,7 @@ export class CodeCache {
     if (this.free + (LONGEST_BLOCK * 3 + 4) * RECORD_SIZE > RECORDS + RECORD_POOL) this.dropAll();
     const page = this.page(address, mode);
     const start = address & 0xfff;
-    const bytes = this.physical.peekBytes(address, Math.min(4096 - start, 512));
+    const bytes = this.physical.peekBytes(address, Math.min(4096 - start, FETCH));
     const iced = this.decoder.open(bytes, start, mode);
     const first = this.free;
     const flat = mode === decodeMode.code64 || mode === decodeMode.flat32;
@@ -368,6 +368,9 @@ export class CodeCache {
     this.changed.allDropped();
   }
 }
+
+/** Bytes looked at for one block: enough for most, and little to copy for code that changes itself. */
+const FETCH = 192;
 
 /** iced's DecoderError.NoMoreBytes. */
 const NO_MORE_BYTES = 2;

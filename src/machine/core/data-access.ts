@@ -13,9 +13,16 @@ import { type CpuState, CS } from './state';
 export interface Translation {
   /** Physical address, or -1 with the refusal in `fault`. Judges one byte. */
   translate(low: number, high: number, kind: 0 | 1 | 2 | 3, who: 0 | 1 | 2): number;
+  /** What the TLB holds for a supervisor's access of this kind, without a walk or a fill; -1: nothing, or not allowed. */
+  cached(low: number, high: number, kind: 0 | 1): number;
   /** May the fast table answer for the page just translated? */
   mayDerive(kind: 0 | 1 | 2 | 3): boolean;
   readonly fault: Fault | undefined;
+  /** The same in numbers, for a delivery that needs no more. */
+  readonly faultVector: number;
+  readonly faultCode: number;
+  readonly faultLow: number;
+  readonly faultHigh: number;
 }
 
 /** Bytes of linear memory whose use is to be noticed. */
@@ -35,8 +42,7 @@ export class DataAccess {
   watches: readonly Watch[] = [];
   /** CR0.AM, EFLAGS.AC and ring 3: alignment is checked at every access. */
   alignmentChecked = false;
-  /** The refusal behind the last result 1. */
-  fault: Fault | undefined;
+  private alignment: Fault | undefined;
 
   constructor(
     private readonly cpu: CpuState,
@@ -54,19 +60,27 @@ export class DataAccess {
     const size = cpu.getU32(state.accessSize) as AccessSize;
     const kind = cpu.getU32(state.accessKind) as 0 | 1 | 2;
     if (this.alignmentChecked && low & (size - 1)) {
-      this.fault = this.misaligned(low, high);
+      this.alignment = this.misaligned(low, high);
       return 1;
     }
+    this.alignment = undefined;
     const here = 4096 - (low & 0xfff);
     const done = here >= size ? this.within(low, high, size, kind) : this.across(low, high, size, kind, here);
     if (done && this.watches.length > 0 && kind !== access.probe) this.watch(low, high, size, kind);
     return done ? 0 : 1;
   };
 
+  /** The refusal behind the last result 1. */
+  get fault(): Fault {
+    return this.alignment ?? (this.translation.fault as Fault);
+  }
+  /** Was it the translation's? */
+  get refusedByTranslation(): boolean {
+    return this.alignment === undefined;
+  }
+
   private translate(low: number, high: number, kind: 0 | 1 | 2): number {
-    const physical = this.translation.translate(low, high, kind, this.cpu.cpl === 3 ? USER : SUPERVISOR);
-    if (physical < 0) this.fault = this.translation.fault;
-    return physical;
+    return this.translation.translate(low, high, kind, this.cpu.cpl === 3 ? USER : SUPERVISOR);
   }
 
   private within(low: number, high: number, size: AccessSize, kind: 0 | 1 | 2): boolean {
@@ -97,6 +111,33 @@ export class DataAccess {
   private mayFill(page: number, low: number, high: number, kind: 0 | 1 | 2): boolean {
     if (this.alignmentChecked || this.physical.memory.frameOf(page) & frame.watched) return false;
     return !this.watched(low, high) && this.translation.mayDerive(kind);
+  }
+
+  /** Puts a page that the TLB knows into the supervisor's fast table, if nothing speaks against it. */
+  prime(linear: bigint, kind: 0 | 1): void {
+    const low = Number(BigInt.asIntN(32, linear));
+    const high = Number(BigInt.asIntN(32, linear >> 32n));
+    const physical = this.translation.cached(low, high, kind);
+    const page = Math.floor(physical / 4096);
+    const { memory } = this.physical;
+    if (physical < 0 || physical >= 2 ** 32 || memory.frameOf(page) & (frame.device | frame.watched)) return;
+    if (this.alignmentChecked || this.watched(low, high)) return;
+    const write = kind === access.write;
+    const host = write ? this.physical.writable(page) : memory.readable(page);
+    if (host === 0) return;
+    if (!write && memory.frameOf(page) < 4096) this.tables.noteZero(page);
+    const code = write && memory.u32[CODE_LINES / 4 + page] !== 0;
+    this.tables.fillSupervisor(write ? fast.write : fast.read, low, high, host, page, code);
+  }
+
+  /** Eight bytes that a supervisor would read at a linear address, if the TLB knows where they are. */
+  peek(linear: bigint): bigint | undefined {
+    const physical = this.translation.cached(
+      Number(BigInt.asIntN(32, linear)),
+      Number(BigInt.asIntN(32, linear >> 32n)),
+      access.read,
+    );
+    return physical < 0 || (physical & 0xfff) > 4088 ? undefined : this.physical.peek(physical, 8);
   }
 
   /** Does the page of this linear address hold watched bytes? */

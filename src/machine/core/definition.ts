@@ -25,6 +25,8 @@ export interface Definition {
   readonly addressed?: boolean;
   /** Differs between 64-bit mode and the others. */
   readonly moded?: boolean;
+  /** Only in 64-bit mode; elsewhere it is TypeScript's. */
+  readonly longOnly?: boolean;
   readonly multiCommit?: boolean;
   /** What it does to CF PF AF ZF SF OF: sets all without reading any, or leaves and ignores them; else unknown. */
   readonly flags?: 'sets' | 'ignores';

@@ -138,6 +138,9 @@ export abstract class Emitter {
   abstract selector(segment: Expr): Expr;
   abstract segmentBase(segment: SegmentNumber): Expr;
   abstract setSegmentBase(segment: SegmentNumber, value: Expr): void;
+  /** IA32_KERNEL_GS_BASE. */
+  abstract kernelGsBase(): Expr;
+  abstract setKernelGsBase(value: Expr): void;
   /** Interrupts are held off until after the next instruction: STI. */
   abstract shadowInterrupts(): void;
 
@@ -154,6 +157,15 @@ export abstract class Emitter {
   abstract goAgain(): void;
   /** Target RIP of a relative branch. */
   abstract branchTarget(): Expr;
+  /**
+   * A change of privilege by one of the routines of transfers.ts, given the RIP that it saves and its parameters; when
+   * that declines, the instruction is TypeScript's. Ends the block.
+   */
+  abstract transfer(
+    routine: 'deliver' | 'iretq' | 'syscall' | 'sysretq',
+    returnRip: Expr | undefined,
+    ...args: Expr[]
+  ): void;
   abstract fault(vector: number, reason: string, errorCode?: number): void;
   /** The processor must look at interrupts before the next instruction. */
   abstract requestLeave(): void;

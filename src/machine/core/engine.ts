@@ -3,7 +3,7 @@
  * between what it cannot do: find or decode code, hand instructions to the privileged architecture, deliver faults.
  */
 
-import { DecoderOptions, Decoder as Iced, type Instruction } from 'iced-x86';
+import { DecoderOptions, Decoder as Iced, type Instruction, Mnemonic } from 'iced-x86';
 import { CodeCache, LONGEST_BLOCK } from './code-cache';
 import { DataAccess, type Translation, type Watch } from './data-access';
 import { bitnessOf, type DecodeMode, Decoder, decodeMode } from './decoder';
@@ -13,7 +13,7 @@ import type { Handlers } from './handlers';
 import { access, record, state, status } from './layout';
 import type { PhysicalMemory } from './physical';
 import { throughStack } from './stack-reference';
-import { type CpuState, CS, DS, ES, SS } from './state';
+import { type CpuState, CS, DS, ES, SS, TR } from './state';
 
 /** What the core asks of the privileged architecture. */
 export interface Architecture extends Translation {
@@ -31,6 +31,7 @@ export interface Architecture extends Translation {
 interface Exports {
   run(record: number): number;
   step(record: number): number;
+  deliver(vector: number, errorCode: number, software: number, resume: number): number;
 }
 
 /** Counters that the engine advances, shared by all vCPUs of a machine. */
@@ -43,6 +44,19 @@ export interface Counters {
 
 const STACK_FAULT = 12;
 const GENERAL_PROTECTION = 13;
+
+/** Exceptions whose delivery means more than the usual. */
+const slowVectors: ReadonlySet<number> = new Set([1, 2, 8]);
+const PAGE_FAULT = 14;
+const RF = 1 << 16;
+
+/** The vector of an INT n, 0 for an IRETQ; undefined for other instructions. */
+const transferVector = (instruction: Instruction): number | undefined =>
+  instruction.mnemonic === Mnemonic.Int
+    ? instruction.immediate8
+    : instruction.mnemonic === Mnemonic.Iretq
+      ? 0
+      : undefined;
 
 /** CS.L and the like: bits of access rights. */
 const LONG_CODE = 1 << 13;
@@ -97,6 +111,8 @@ export class Engine {
     const mode = this.decodeModeNow();
     if (mode !== this.mode) this.tables.dropJumps();
     else if (mode !== decodeMode.code64 && mode !== decodeMode.flat32) this.tables.dropJumps();
+    // The core's transfers in 64-bit mode leave the limits alone, which matter outside it only.
+    if (this.mode === decodeMode.code64 && mode !== decodeMode.code64) cpu.deriveAllLimits();
     this.mode = mode;
     cpu.setU64(state.stackMask, cpu.segmentAccess(SS) & BIG ? 0xffffffffn : 0xffffn);
     this.tables.select(cpu.cpl === 3);
@@ -226,6 +242,11 @@ export class Engine {
         }
       }
       this.leave(why, at);
+      if (why === status.fault && this.deliverInCore()) {
+        head = 0;
+        this.enter(0, cpu.getI32(state.budget) - (cpu.memory.u8[at + record.before] as number) - 1);
+        continue;
+      }
       if (why === status.slow) this.executeSlow(at);
       else if (why === status.fault) this.deliver(this.faultFromCore());
       else if (why === status.stale) this.replace(at);
@@ -240,19 +261,43 @@ export class Engine {
 
   private enter(head: number, budget: number): void {
     const { cpu } = this;
-    const before = cpu.memory.u8[head + record.before] as number;
+    const before = head ? (cpu.memory.u8[head + record.before] as number) : 0;
     cpu.setU32(state.budget, budget + before);
+    cpu.setU32(state.record, head);
     this.entered = budget;
+    const flags = cpu.getU32(state.flags);
+    if (flags & RF) {
+      cpu.setU32(state.flags, flags & ~RF);
+      cpu.setU32(state.resumePending, 1);
+      cpu.setU32(state.resumeBudget, budget);
+    }
   }
 
   /** Takes stock after the core left: counters and RIP are exact again. */
   private leave(why: number, at: number): void {
     const { cpu } = this;
     const before = at ? (cpu.memory.u8[at + record.before] as number) : 0;
-    this.counters.step += this.entered - cpu.getI32(state.budget) + before;
+    const left = cpu.getI32(state.budget) - before;
+    this.counters.step += this.entered - left;
     this.entered = 0;
+    if (cpu.getU32(state.resumePending)) {
+      cpu.setU32(state.resumePending, 0);
+      if (cpu.getI32(state.resumeBudget) === left) cpu.setU32(state.flags, cpu.getU32(state.flags) | RF);
+    }
     this.countRepeats();
-    cpu.rip = why === status.jump ? cpu.getU64(state.target) : this.ripOf(at);
+    if (why === status.jump) cpu.rip = cpu.getU64(state.target);
+    else this.setRip(at);
+  }
+
+  /** RIP of a record's instruction into the state, by halves: this is on the way of every fault. */
+  private setRip(at: number): void {
+    const { cpu } = this;
+    const { view, u32 } = cpu.memory;
+    const length = (view.getUint16(at + record.place, true) >>> 12) + 1;
+    const sum = cpu.getU32(state.ipBase) + (u32[(at + record.extra) / 4] as number) - length;
+    cpu.setU32(state.rip, sum);
+    const carry = sum >= 2 ** 32 ? 1 : sum < 0 ? -1 : 0;
+    cpu.setU32(state.rip + 4, this.mode === decodeMode.code64 ? cpu.getU32(state.ipBase + 4) + carry : 0);
   }
 
   private countRepeats(): void {
@@ -404,9 +449,12 @@ export class Engine {
   private executeSlow(at: number): void {
     const { cpu, architecture } = this;
     const instruction = this.slowInstruction(at);
+    cpu.setU32(state.flags, cpu.getU32(state.flags) & ~RF);
     try {
       architecture.execute(instruction);
       this.counters.step++;
+      const vector = transferVector(instruction);
+      if (vector !== undefined) this.prime(vector);
       if (cpu.repeating) {
         cpu.repeating = false;
         this.counters.unretired++;
@@ -428,10 +476,46 @@ export class Engine {
     this.counters.step++;
     this.counters.unretired++;
     this.architecture.deliver(fault);
+    this.prime(fault.vector);
     if (this.cpu.segmentsChanged) {
       this.cpu.segmentsChanged = false;
       this.modeChanged();
     }
+  }
+
+  /** The usual delivery in 64-bit mode, made by the core from numbers alone; nothing is asked and no reason made. */
+  private deliverInCore(): boolean {
+    const { cpu, architecture, data } = this;
+    if (this.beforeDelivery || this.mode !== decodeMode.code64) return false;
+    const own = cpu.getI32(state.faultVector);
+    if (own < 0 && !data.refusedByTranslation) return false;
+    const vector = own < 0 ? architecture.faultVector : own;
+    if (slowVectors.has(vector)) return false;
+    const code = own < 0 ? architecture.faultCode : cpu.getI32(state.faultCode);
+    if (this.core.deliver(vector, code, 0, 1) === 0) return false;
+    if (vector === PAGE_FAULT) {
+      cpu.setU32(state.cr2, architecture.faultLow);
+      cpu.setU32(state.cr2 + 4, architecture.faultHigh);
+    }
+    this.deliveries++;
+    this.counters.step++;
+    this.counters.unretired++;
+    return true;
+  }
+
+  /** After a transfer that the core's routines declined: what they read and write gets into the fast table. */
+  private prime(vector: number | undefined): void {
+    const { cpu } = this;
+    if (this.mode !== decodeMode.code64 || cpu.getU32(state.observed)) return;
+    const table = cpu.getU64(state.idtrBase);
+    if (vector !== undefined) this.data.prime(table + BigInt(vector * 16), access.read);
+    this.data.prime(cpu.getU64(state.gdtrBase), access.read);
+    const tss = cpu.segmentBase(TR) + 4n;
+    this.data.prime(tss, access.read);
+    const stack = cpu.cpl === 0 ? cpu.rsp : this.data.peek(tss);
+    if (stack === undefined) return;
+    this.data.prime(stack - 8n, access.write);
+    this.data.prime(stack, access.read);
   }
 
   private faultFromCore(): Fault {

@@ -22,6 +22,8 @@ export class FastTables {
     this.base = vcpuBase(index);
     this.clear(this.base + vcpu.fastTables, 2 * fast.size);
     this.clear(this.base + vcpu.jumpCaches, 2 * JUMP_CACHE_SIZE);
+    memory.u32[(this.base + state.fastSupervisor) / 4] = this.base + vcpu.fastTables;
+    memory.u32[(this.base + state.jumpsSupervisor) / 4] = this.base + vcpu.jumpCaches;
   }
 
   /** Selects the tables of the present privilege. */
@@ -37,8 +39,23 @@ export class FastTables {
 
   /** The page of a linear address is at `host` in the linear memory, for reads or for writes at the present privilege. */
   fill(table: number, low: number, high: number, host: number, page: number, holdsCode: boolean): void {
+    this.fillAt(this.memory.i32[(this.base + state.fast) / 4] as number, table, low, high, host, page, holdsCode);
+  }
+  /** As `fill`, in the supervisor's tables. */
+  fillSupervisor(table: number, low: number, high: number, host: number, page: number, holdsCode: boolean): void {
+    this.fillAt(this.base + vcpu.fastTables, table, low, high, host, page, holdsCode);
+  }
+  private fillAt(
+    tables: number,
+    table: number,
+    low: number,
+    high: number,
+    host: number,
+    page: number,
+    holdsCode: boolean,
+  ): void {
     const { i32 } = this.memory;
-    const at = (i32[(this.base + state.fast) / 4] as number) + table + ((low >>> 8) & ((FAST_ENTRIES - 1) << 4));
+    const at = tables + table + ((low >>> 8) & ((FAST_ENTRIES - 1) << 4));
     const word = at / 4;
     const linearPage = low & ~0xfff;
     i32[word] = holdsCode ? linearPage | TAG_CODE : linearPage;

@@ -9,8 +9,9 @@ import { instructions } from './instructions';
 import { JUMP_ENTRIES, record, state, status, VCPUS } from './layout';
 import { memoryFunctions } from './memory-functions';
 import { pairsOf } from './pairs';
-import { RecordEmitter, reasons, type Surroundings } from './record-emitter';
+import { jumpIndex, RecordEmitter, reasons, type Surroundings } from './record-emitter';
 import { hotIn, keyOf, pairKey, type Shape, shapesOf, silentKey } from './shapes';
+import { transferRoutines } from './transfers';
 import {
   block,
   br,
@@ -20,6 +21,7 @@ import {
   type Func,
   getLocal,
   i32,
+  i64,
   inState,
   Label,
   loop,
@@ -78,6 +80,7 @@ const hotHandlers = (shapes: readonly Shape[], which: 'hot64' | 'hot32'): Handle
 export const buildCore = (): Core => {
   const module = new Module();
   const memory = memoryFunctions(module);
+  memory.transfers = transferRoutines(module, memory);
   const shapes = instructions.flatMap(shapesOf);
   const hot = { hot64: hotHandlers(shapes, 'hot64'), hot32: hotHandlers(shapes, 'hot32') };
   const cold = shapes.filter((shape) => hotIn(shape).length === 0);
@@ -164,7 +167,8 @@ const hotFunction = (
 
 /**
  * `run(record)`: executes until something needs TypeScript, and tells what. `state.record` is the record to go on
- * with; the instructions before it in its block are executed but not yet taken from the budget.
+ * with; the instructions before it in its block are executed but not yet taken from the budget. `run(0)` goes on at
+ * `state.target`.
  */
 const runFunction = (module: Module, hot: { hot64: Func; hot32: Func }, end64: number, end32: number): void => {
   const func = module.function('run', ['i32'], 'i32', true);
@@ -181,8 +185,18 @@ const runFunction = (module: Module, hot: { hot64: Func; hot32: Func }, end64: n
     setLocal(0, getLocal(why, 'i32')),
     when(st(state.leave, i32.load), [br(leaveNow)]),
   ];
+  const slot = func.local('i32');
+  const target = st(state.target, i64.load);
+  const known = getLocal(slot, 'i32');
   func.body = [
     setSt(state.status, i32.const(0)),
+    // Without a record: on to where a transfer has led.
+    when(i32.eqz(rec), [
+      setLocal(slot, i32.add(st(state.jumps, i32.load), jumpIndex(target))),
+      when(i64.ne(i64.load(known), target), [setSt(state.record, i32.const(0)), ret(i32.const(status.jump))]),
+      inState(i64.store(i32.const(0), i64.sub(target, i64.load32u(known, 12)), VCPUS + state.ipBase)),
+      setLocal(0, i32.load(known, 8)),
+    ]),
     block(leaveNow, [
       loop(next, [
         setLocal(handler, i32.load(rec, record.handler)),

@@ -90,6 +90,21 @@ export const state = struct(0, {
   leave: 4,
   /** An interrupt is waiting for IF: STI, POPF, IRET and MOV CR8 must leave. */
   interruptWaiting: 4,
+  /**
+   * RF lasts for one instruction: while the core runs it is no bit of the flags word, but what the budget was when it
+   * was loaded. Only where nothing was executed since does it show again.
+   */
+  resumePending: 4,
+  resumeBudget: 4,
+  /** Not 0: somebody listens to events that machine/core/transfers.ts would not tell. */
+  observed: 4,
+  /** Events since TypeScript looked: by vector exceptions, then INT n; ring changes; SYSCALLs and SYSRETs. */
+  trapCounts: 512 * 4,
+  ringCount: 4,
+  syscallCount: 4,
+  /** Base of the supervisor's fast tables and jump cache; the user's follow. */
+  fastSupervisor: 4,
+  jumpsSupervisor: 4,
   /** Base of the fast tables and the jump cache of the present privilege. */
   fast: 4,
   jumps: 4,

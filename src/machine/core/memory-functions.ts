@@ -6,6 +6,7 @@
 
 import type { Size } from './emitter';
 import { access, CODE_LINES, fast, state, status, TAG_CODE, VCPUS, vcpu } from './layout';
+import type { Transfers } from './transfers';
 import { type Expr, type Func, getLocal, i32, i64, inState, type Module, ret, setLocal, when } from './wasm';
 
 export interface MemoryFunctions {
@@ -17,6 +18,8 @@ export interface MemoryFunctions {
   readonly store: Readonly<Record<Size, Func>>;
   /** (offset, segment slot, bytes, write?, record) -> linear */
   readonly segment: Func;
+  /** Set once they are made: they use the others. */
+  transfers?: Transfers;
 }
 
 const c = i32.const;

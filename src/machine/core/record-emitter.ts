@@ -1,9 +1,11 @@
 /** The interpreter's back end: operands come from the micro-op record at hand, registers live in the vCPU's state. */
 
+import { msrSlots } from '../../x86/msrs';
 import { c32, c64, Emitter, RSP, type SegmentNumber, type Size, truncate } from './emitter';
 import { fast, JUMP_ENTRIES, RECORD_SIZE, record, state, status, VCPUS } from './layout';
 import { hostLoad, hostStore, type MemoryFunctions } from './memory-functions';
 import type { Shape } from './shapes';
+import type { Transfers } from './transfers';
 import {
   br,
   brIf,
@@ -33,7 +35,10 @@ export type Surroundings = { readonly func: Func; readonly memory: MemoryFunctio
 );
 
 const regLoad = { 8: i64.load8u, 16: i64.load16u, 32: i64.load32u, 64: i64.load } as const;
-const jumpIndexMask = (JUMP_ENTRIES - 1) << 4;
+const KERNEL_GS_BASE = state.msr + msrSlots.IA32_KERNEL_GS_BASE * 8;
+/** Offset of a RIP's entry in the jump cache. */
+export const jumpIndex = (rip: Expr): Expr =>
+  i32.and(i32.xor(i32.shl(i32.wrap(rip), c32(4)), i32.shrU(i32.wrap(rip), c32(8))), c32((JUMP_ENTRIES - 1) << 4));
 
 export class RecordEmitter extends Emitter {
   readonly size: Size;
@@ -79,6 +84,11 @@ export class RecordEmitter extends Emitter {
       if (definition.flow) throw new Error(`${definition.name}: does not say where to go`);
       this.goSequential();
     }
+    return this.statements;
+  }
+
+  /** What was written so far. */
+  protected take(): Expr[] {
     return this.statements;
   }
 
@@ -141,10 +151,10 @@ export class RecordEmitter extends Emitter {
 
   // State
 
-  private field(offset: number, load: (address: Expr, offset?: number) => Expr): Expr {
+  protected field(offset: number, load: (address: Expr, offset?: number) => Expr): Expr {
     return inState(load(c32(0), VCPUS + offset));
   }
-  private setField(offset: number, store: (address: Expr, value: Expr, offset?: number) => Expr, value: Expr): void {
+  protected setField(offset: number, store: (address: Expr, value: Expr, offset?: number) => Expr, value: Expr): void {
     this.do(inState(store(c32(0), value, VCPUS + offset)));
   }
   private operandSlot(operand: number): Expr {
@@ -390,6 +400,13 @@ export class RecordEmitter extends Emitter {
     this.commit();
     this.setField(state.segmentBase + segment * 8, i64.store, value);
   }
+  kernelGsBase(): Expr {
+    return this.let(this.field(KERNEL_GS_BASE, i64.load));
+  }
+  setKernelGsBase(value: Expr): void {
+    this.commit();
+    this.setField(KERNEL_GS_BASE, i64.store, value);
+  }
   shadowInterrupts(): void {
     this.commit();
     this.setField(state.interruptibility, i32.store, i32.or(this.field(state.interruptibility, i32.load), c32(1)));
@@ -450,12 +467,7 @@ export class RecordEmitter extends Emitter {
   goTo(rip: Expr): void {
     this.left = true;
     const target = this.let(rip);
-    const slot = this.let(
-      i32.add(
-        this.field(state.jumps, i32.load),
-        i32.and(i32.xor(i32.shl(i32.wrap(target), c32(4)), i32.shrU(i32.wrap(target), c32(8))), c32(jumpIndexMask)),
-      ),
-    );
+    const slot = this.let(i32.add(this.field(state.jumps, i32.load), jumpIndex(target)));
     const known = i64.eq(i64.load(slot), target);
     const found: Expr[] = [inState(i64.store(c32(0), i64.sub(target, i64.load32u(slot, 12)), VCPUS + state.ipBase))];
     this.setFieldBefore(target, known);
@@ -489,6 +501,26 @@ export class RecordEmitter extends Emitter {
     set(state.faultReason, c32(reasonNumber(reason)));
     set(state.status, c32(status.fault));
     this.do(ret(c32(0)));
+  }
+  transfer(routine: keyof Transfers, returnRip: Expr | undefined, ...args: Expr[]): void {
+    const { transfers } = this.at.memory;
+    if (!transfers) throw new Error('a transfer within a transfer');
+    this.endBlock();
+    if (returnRip) this.setField(state.rip, i64.store, returnRip);
+    const slow = [
+      this.fieldStore(state.budget, i32.add(this.field(state.budget, i32.load), this.own())),
+      this.fieldStore(state.record, this.rec),
+      this.fieldStore(state.status, c32(status.slow)),
+      ret(c32(0)),
+    ];
+    this.do(when(i32.eqz(transfers[routine].call(...args)), slow));
+    this.goTo(this.field(state.target, i64.load));
+  }
+  private own(): Expr {
+    return i32.add(i32.load8u(this.rec, record.before), c32(1));
+  }
+  private fieldStore(offset: number, value: Expr): Expr {
+    return inState(i32.store(c32(0), value, VCPUS + offset));
   }
   requestLeave(): void {
     this.setField(state.leave, i32.store, c32(1));

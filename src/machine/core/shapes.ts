@@ -56,6 +56,7 @@ const expand = (form: string): string[] =>
 
 const pairs = (definition: Definition, memory: boolean, hot: boolean): [Space, Environment][] => {
   const moded = definition.stack || definition.moded;
+  if (definition.longOnly) return [['', 'q']];
   if (!memory) return moded ? [['', 'q'], ...(hot ? [['', 'f'] as [Space, Environment]] : []), ['', 'l']] : [['', '']];
   const fast: [Space, Environment][] = hot
     ? [
@@ -85,6 +86,8 @@ export const shapesOf = (definition: Definition): Shape[] => {
         for (const address of definition.addressed ? ([16, 32, 64] as const) : ([0] as const)) {
           if (address === 64 && environment === 'l') continue;
           if (address === 16 && environment === 'q') continue;
+          // No 64-bit operands outside 64-bit mode.
+          if (size === 64 && (space === 'f' || space === 'y')) continue;
           shapes.push({ definition, size, form, space, environment, address });
         }
   return shapes;

@@ -168,6 +168,15 @@ export class CpuState {
     if (index <= GS) this.deriveLimits(index, limit, access);
   }
   /** Lowest and highest offset that may be read and written through a segment outside 64-bit mode. */
+  /** The same for all segments, from their hidden parts. */
+  deriveAllLimits(): void {
+    for (let index = ES; index <= GS; index++)
+      this.deriveLimits(
+        index,
+        this.getU32(state.segmentLimit + index * 4),
+        this.getU32(state.segmentAccess + index * 4),
+      );
+  }
   private deriveLimits(index: number, limit: number, access: number): void {
     const code = (access & 8) !== 0;
     const expandDown = !code && (access & 4) !== 0;

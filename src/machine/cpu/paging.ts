@@ -36,8 +36,13 @@ export class Paging {
   readonly tlb: Tlb;
   /** Compare every TLB hit with a fresh walk and report differences as `stale` events; for as long as somebody listens. */
   checkStale = false;
-  /** Why the last `translate` gave -1. */
-  fault: Fault | undefined;
+  /** Of the last `translate` that gave -1: vector, error code, and the address by halves. */
+  faultVector = 0;
+  faultCode = 0;
+  faultLow = 0;
+  faultHigh = 0;
+  private refusedBy: PagingRule | undefined;
+  private made: Fault | undefined;
   /** Of the last successful `translate`: number of the 4 KiB physical page, and its rights (`right`); all with paging off. */
   page = 0;
   rights = 0;
@@ -72,7 +77,7 @@ export class Paging {
     }
     const sign = (high | 0) >> 15;
     if (sign !== 0 && sign !== -1 && this.state.getU32(state.efer) & EFER.LMA) {
-      this.fault = nonCanonical(low, high, stack);
+      this.refuse(stack ? SS : GP, 0, low, high, undefined);
       return -1;
     }
     const write = kind === access.write || kind === access.probe;
@@ -104,7 +109,7 @@ export class Paging {
     if (rule !== undefined) {
       // A page fault drops what is cached for its address, so that it does not recur once memory allows the access.
       if (this.keep && this.tlb.dropPage(low, high)) this.cpu.translationsDropped();
-      this.fault = this.pageFault(walk, rule, low, high, kind, who);
+      this.refuse(PF, this.errorCode(rule, kind, who), low, high, rule);
       return -1;
     }
     walk.mark(write);
@@ -145,6 +150,19 @@ export class Paging {
     return this.refusal(rights, kind, who) === undefined;
   }
 
+  /**
+   * Physical address that the TLB gives for an explicit supervisor access, when `mayDerive` would allow to remember it;
+   * -1 otherwise. Walks nothing and fills nothing.
+   */
+  cached(low: number, high: number, kind: 0 | 1): number {
+    if (!(this.state.getU32(state.cr0) & CR0.PG) || !this.keep || !this.tlb.lookup(false, low, high)) return -1;
+    const { page, rights } = this.tlb;
+    this.page = page;
+    this.rights = rights;
+    this.who = accessor.supervisor;
+    return this.mayDerive(kind) ? page * 4096 + (low & 0xfff) : -1;
+  }
+
   /** The rule by which rights forbid an access now; order: user, writable, execution (SMEP before XD). */
   refusal(rights: number, kind: AccessKind, who: Accessor): PagingRule | undefined {
     const user = (rights & right.user) !== 0;
@@ -164,25 +182,38 @@ export class Paging {
     return write && !(rights & right.write) && this.state.getU32(state.cr0) & CR0.WP ? 'walk.writable' : undefined;
   }
 
-  private pageFault(
-    walk: PageWalk,
-    rule: PagingRule,
-    low: number,
-    high: number,
-    kind: AccessKind,
-    who: Accessor,
-  ): Fault {
+  private refuse(vector: number, code: number, low: number, high: number, rule: PagingRule | undefined): void {
+    this.faultVector = vector;
+    this.faultCode = code;
+    this.faultLow = low;
+    this.faultHigh = high;
+    this.refusedBy = rule;
+    this.made = undefined;
+  }
+
+  /** Why the last `translate` gave -1; to be asked before the next one. Made when it is asked for: most faults are only delivered. */
+  get fault(): Fault {
+    this.made ??= this.makeFault();
+    return this.made;
+  }
+  private makeFault(): Fault {
+    const { faultVector, faultCode, faultLow, faultHigh, refusedBy } = this;
+    const address = join(faultLow, faultHigh);
+    if (refusedBy === undefined) return new Fault(faultVector, { rule: 'linear.canonical', linear: address }, 0);
+    return new Fault(faultVector, verdict(this.walk, refusedBy, address), faultCode, address);
+  }
+
+  private errorCode(rule: PagingRule, kind: AccessKind, who: Accessor): number {
     const efer = this.state.getU32(state.efer);
     const cr4 = this.state.getU32(state.cr4);
     const fetchTold = (efer & EFER.NXE && cr4 & CR4.PAE) || cr4 & CR4.SMEP;
-    const code =
+    return (
       (rule === 'walk.present' ? 0 : 1) |
       (kind === access.write || kind === access.probe ? 2 : 0) |
       (who === accessor.user ? 4 : 0) |
       (rule === 'walk.reserved' ? 8 : 0) |
-      (kind === access.execute && fetchTold ? 16 : 0);
-    const address = join(low, high);
-    return new Fault(PF, verdict(walk, rule, address), code, address);
+      (kind === access.execute && fetchTold ? 16 : 0)
+    );
   }
 
   private compare(low: number, high: number, page: number, rights: number): void {
@@ -243,9 +274,6 @@ export class Paging {
 }
 
 const join = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-
-const nonCanonical = (low: number, high: number, stack: boolean): Fault =>
-  new Fault(stack ? SS : GP, { rule: 'linear.canonical', linear: join(low, high) }, 0);
 
 /** Which bit the rule looks at, in the entry or the control register. */
 const decidingBit: Partial<Record<PagingRule, { readonly bit: number; readonly register?: string }>> = {

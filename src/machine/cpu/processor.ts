@@ -15,7 +15,7 @@ import { type AccessKind, type Accessor, Paging, type PagingOptions } from './pa
 import { executeSlow, supportsInstruction } from './slow-instructions';
 
 /** Flags after whose change the processor looks at interrupts and traps before it goes on. */
-const ATTENTION = flagBits.IF | flagBits.TF | flagBits.RF | flagBits.AC;
+const ATTENTION = flagBits.IF | flagBits.TF | flagBits.AC;
 
 export class Processor implements Architecture {
   readonly paging: Paging;
@@ -35,11 +35,27 @@ export class Processor implements Architecture {
     cpu.linear = new PagedMemory(cpu, this.paging);
   }
 
-  get fault(): Fault | undefined {
+  get fault(): Fault {
     return this.paging.fault;
+  }
+  get faultVector(): number {
+    return this.paging.faultVector;
+  }
+  get faultCode(): number {
+    return this.paging.faultCode;
+  }
+  get faultLow(): number {
+    return this.paging.faultLow;
+  }
+  get faultHigh(): number {
+    return this.paging.faultHigh;
   }
   translate(low: number, high: number, kind: AccessKind, who: Accessor): number {
     const physical = this.paging.translate(low, high, kind, who);
+    return physical < 0 ? physical : this.cpu.physical.gate(physical);
+  }
+  cached(low: number, high: number, kind: 0 | 1): number {
+    const physical = this.paging.cached(low, high, kind);
     return physical < 0 ? physical : this.cpu.physical.gate(physical);
   }
   mayDerive(kind: AccessKind): boolean {

@@ -12,6 +12,7 @@ import { flagControl } from './flag-control';
 import { logical } from './logical';
 import { miscellaneous } from './miscellaneous';
 import { multiplyAndDivide } from './multiply-divide';
+import { privilegeTransfer } from './privilege-transfer';
 import { segmentRegister } from './segment-register';
 import { shiftAndRotate } from './shift-rotate';
 import { stack } from './stack';
@@ -22,6 +23,7 @@ export const instructions: readonly Definition[] = [
   ...binaryArithmetic,
   ...logical,
   ...controlTransfer,
+  ...privilegeTransfer,
   ...multiplyAndDivide,
   ...shiftAndRotate,
   ...bitAndByte,

@@ -10,6 +10,8 @@ import { i64 } from '../wasm';
 const UNDEFINED_OPCODE = 6;
 const GENERAL_PROTECTION = 13;
 const FSGSBASE = 1 << 16;
+const FS = 4;
+const GS = 5;
 
 /** To a register of 32 or 64 bits the selector is zero-extended; memory gets 16 bits whatever the operand size. */
 const storeSelector: Definition = {
@@ -59,4 +61,22 @@ const baseAccess = (name: string, segment: SegmentNumber): Definition[] => [
   },
 ];
 
-export const segmentRegister: readonly Definition[] = [storeSelector, ...baseAccess('fs', 4), ...baseAccess('gs', 5)];
+const swapgs: Definition = {
+  name: 'swapgs',
+  forms: [''],
+  sizes: [64],
+  first: 'none',
+  emit: (e) => {
+    e.if(i64.ne(e.cpl(), c64(0)), () => e.fault(GENERAL_PROTECTION, 'privileged.cpl-0', 0));
+    const base = e.segmentBase(GS);
+    e.setSegmentBase(GS, e.kernelGsBase());
+    e.setKernelGsBase(base);
+  },
+};
+
+export const segmentRegister: readonly Definition[] = [
+  storeSelector,
+  ...baseAccess('fs', FS),
+  ...baseAccess('gs', GS),
+  swapgs,
+];
