@@ -68,9 +68,9 @@ describe('32-bit protected mode', () => {
     expect(p.state.rflags).toBe(0x4_3002);
   });
 
-  test('a trap gate leaves IF', () => {
+  test('a trap gate leaves IF alone and clears TF and NT', () => {
     const p = processor(0, 15);
-    p.state.rflags = 0x202;
+    p.state.rflags = 0x4302;
     softwareInterrupt(p.cpu, 0x40, 0x7002n, 'int');
     expect(p.state.rflags).toBe(0x202);
   });

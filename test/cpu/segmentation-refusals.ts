@@ -30,6 +30,17 @@ export const segmentationRefusals: readonly Refusal[] = [
     act: (cpu) => loadSegment(cpu, DS, 0x103),
   },
   {
+    name: 'MOV DS with an entry half beyond the GDT',
+    rule: 'selector.beyond-limit',
+    vector: GP,
+    code: at,
+    processor: make('protected', 0, (p) => {
+      p.define(at, data());
+      p.state.gdtr = { base: 0x1000n, limit: at + 6 };
+    }),
+    act: (cpu) => loadSegment(cpu, DS, at),
+  },
+  {
     name: 'MOV DS beyond the LDT',
     rule: 'selector.beyond-limit',
     vector: GP,

@@ -452,7 +452,7 @@ export const transferRefusals: readonly Refusal[] = [
     GDT.code64User | 3,
     2,
     0x8000,
-    0,
+    3,
   ]),
   iretOf('to compatibility mode with a null SS', 'stack-segment.null', GP, 0, 'long', 0, 8, [
     0x1234,
