@@ -5,12 +5,13 @@ import { rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { bundling, node } from './build.mjs';
+import { buildCore, bundling, node } from './build.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Runs it in a process of its own, with the console of this one; gives its exit status. */
 export const run = async (entry, words) => {
+  await buildCore();
   const program = join(root, `node_modules/.cache/ringside/run-${process.pid}.cjs`);
   const define = { __dirname: JSON.stringify(dirname(resolve(entry))) };
   await build({ entryPoints: [entry], outfile: program, ...bundling, ...node, define });
