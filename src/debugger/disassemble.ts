@@ -183,7 +183,8 @@ const knownStart = (info: ProgramInfo, address: LinearAddress, count: number): L
   // A row of the table covers at least one instruction: so many rows back are enough, unless a sequence begins there.
   for (let back = Math.max(0, index - count); back <= index; back++) {
     const row = rows[back];
-    if (row !== undefined && row.end !== true && row.address < address) return row.address;
+    const near = row !== undefined && address - row.address <= BigInt((count + 1) * LONGEST);
+    if (near && row.end !== true && row.address < address) return row.address;
   }
   return undefined;
 };

@@ -300,9 +300,26 @@ const inRange = (value: bigint | undefined, { minimum, maximum }: MachineOption)
     ? undefined
     : Number(value);
 
+/** Attributes of launch.json that are about the session, not about the machine. */
+const sessionProperties: Readonly<Record<string, object>> = {
+  trace: {
+    type: ['string', 'array'],
+    items: { type: 'string' },
+    description:
+      'Kinds of events that are printed to the debug console as they happen: `trap`, `trap:#PF`, `port:0x3f8:w`, `cr:cr3:w`, …',
+  },
+  stepIntoInterrupts: {
+    type: 'boolean',
+    description: 'Steps go into the handlers of interrupts that come in meanwhile, instead of past them.',
+    default: false,
+  },
+};
+
 /** The properties of launch.json's schema, one per option, as package.json declares them. */
-export const launchProperties = (): Record<string, object> =>
-  Object.fromEntries(machineOptions.map((option: MachineOption) => [option.name, schemaOf(option)]));
+export const launchProperties = (): Record<string, object> => ({
+  ...Object.fromEntries(machineOptions.map((option: MachineOption) => [option.name, schemaOf(option)])),
+  ...sessionProperties,
+});
 
 const schemaOf = (option: MachineOption): object => {
   const { type, description, choices, minimum, maximum } = option;

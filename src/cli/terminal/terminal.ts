@@ -18,7 +18,7 @@ import { placeText, readLocation } from './locations';
 import { codeRow, lookCommands } from './look-commands';
 import { motionCommands } from './motion-commands';
 
-const commands: readonly TerminalCommand[] = [
+export const terminalCommands: readonly TerminalCommand[] = [
   ...motionCommands,
   ...breakpointCommands,
   ...lookCommands,
@@ -36,7 +36,7 @@ export class Terminal implements Desk {
   failed = false;
   ended: Ending | undefined;
   readonly history: string[] = [];
-  readonly commands = commands;
+  readonly commands = terminalCommands;
   readonly print: Print;
   private current: Session;
   private last: string | undefined;
@@ -83,11 +83,11 @@ export class Terminal implements Desk {
 
   /** A command by its name, a short form, or an unambiguous beginning. @throws BadInput */
   private find(name: string): TerminalCommand {
-    const exact = commands.find(({ names }) => names.includes(name));
+    const exact = terminalCommands.find(({ names }) => names.includes(name));
     if (exact !== undefined) return exact;
-    const begun = commands.filter(({ names }) => names.some((one) => one.startsWith(name)));
+    const begun = terminalCommands.filter(({ names }) => names.some((one) => one.startsWith(name)));
     if (begun.length === 1 && begun[0] !== undefined) return begun[0];
-    const all = commands.flatMap(({ names }) => names.slice(0, 1));
+    const all = terminalCommands.flatMap(({ names }) => names.slice(0, 1));
     if (begun.length > 1) throw new BadInput(`${name}: ${begun.map(({ names }) => names[0]).join(' or ')}?`);
     const near = nearest(name, all);
     throw new BadInput(
@@ -157,18 +157,18 @@ export class Terminal implements Desk {
       return [
         starting(
           name,
-          commands.map(({ names }) => names[0] ?? ''),
+          terminalCommands.map(({ names }) => names[0] ?? ''),
         ),
         name,
       ];
-    const kind = commands.find(({ names }) => names.includes(name))?.completes;
+    const kind = terminalCommands.find(({ names }) => names.includes(name))?.completes;
     const word = /[^\s[\](),=+*/&|<>!-]*$/.exec(line)?.[0] ?? '';
     if (kind === 'event') return [starting(word, eventFilterExamples()), word];
     if (kind === 'command')
       return [
         starting(
           word,
-          commands.map(({ names }) => names[0] ?? ''),
+          terminalCommands.map(({ names }) => names[0] ?? ''),
         ),
         word,
       ];

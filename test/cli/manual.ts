@@ -1,0 +1,129 @@
+/** docs/command-line.md, made from the tables that the command itself uses. */
+
+import { exitStatuses } from '../../src/cli/help';
+import { commands, flagOf, usageOf } from '../../src/cli/options';
+import { terminalCommands } from '../../src/cli/terminal/terminal';
+import { eventFilterExamples } from '../../src/debugger/event-filter';
+import { type MachineOption, machineOptions } from '../../src/debugger/machine-options';
+
+const cell = (text: string): string => text.replace(/\|/g, '\\|');
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows].map((row) => `| ${row.map(cell).join(' | ')} |`).join('\n');
+
+const code = (text: string): string => (text === '' ? '' : `\`${text}\``);
+
+const optionRows = machineOptions.map((option: MachineOption) => {
+  const value = option.placeholder === undefined ? '' : ` ${option.placeholder}`;
+  const standard = option.default === undefined || option.default === false ? '' : code(String(option.default));
+  return [code(`${flagOf(option.name as never)}${value}`), code(option.name), standard, option.description];
+});
+
+const commandSections = commands.map((command) => {
+  const rows = command.options.map(({ flag, placeholder, optional, description }) => {
+    const value = placeholder === undefined ? '' : optional ? ` [${placeholder}]` : ` ${placeholder}`;
+    return [code(flag + value), description];
+  });
+  const options = rows.length === 0 ? '' : `\n\n${table(['option', ''], rows)}`;
+  const machine = command.machine ? '\n\nAnd [the options of the machine](#options-of-the-machine).' : '';
+  return `### ${command.name}\n\n    ${usageOf(command).replace('usage: ', '')}\n\n${command.summary}${options}${machine}`;
+});
+
+export const manual = (): string => `# The command line
+
+<!-- Made from the tables in src/ by test/cli/manual.ts: \`npx vitest run test/cli/manual.test.ts -u\`. -->
+
+    ringside COMMAND [OPTIONS]
+
+\`ringside help COMMAND\` shows what is here. An option's value stands behind it or after \`=\`; \`--\` ends the options. What is
+wrong with an option, a file or a program is told in one line on stderr, with status 2.
+
+## Commands
+
+${commandSections.join('\n\n')}
+
+## Options of the machine
+
+In launch.json the same options have the names of the second column. Numbers may be decimal or hexadecimal, there also
+as strings.
+
+${table(['option', 'launch.json', 'default', ''], optionRows)}
+
+## Exit status of run
+
+Odd ones belong to the guest, even ones are ours.
+
+${table(['status', ''], exitStatuses)}
+
+A reset (8042, port 0x92) starts the machine again from its [boot contract](boot-contract.md), unless \`--no-reboot\` says
+that it ends there. stdout carries what the guest prints on COM1 and on port 0xe9, and nothing else; every line of ours
+goes to stderr.
+
+## --json
+
+\`--json FILE\` writes the result to a file; \`--json -\`, or \`--json\` as the last word or before another option, to
+stdout, and then what the guest prints goes to stderr. The result of \`run\` and \`debug\`:
+
+| field | |
+| --- | --- |
+| \`outcome\` | \`halted\`, \`power-off\`, \`reset\`, \`guest-exit\`, \`bad-input\`, \`budget\`, \`triple-fault\`, \`internal-error\`, \`no-progress\` or \`interrupted\` |
+| \`exitCode\` | the exit status |
+| \`instructions\` | instructions retired |
+| \`seconds\`, \`mips\` | time of the host, start-up included, and millions of instructions a second |
+| \`stateHash\` | 128 bits over the whole state of the machine; equal for equal states |
+| \`events\` | how often what happened: \`traps\` by mnemonic, \`interrupts\` and \`softwareInterrupts\` by vector, other kinds in all |
+
+## Events
+
+\`run --trace\`, \`catch\` in the terminal debugger and \`trace\` in launch.json take the same words, separated by commas: a
+kind of event, then after colons what must be true of it. An address, port, vector or register is written as a number or by
+its name; \`r\` and \`w\` choose the direction.
+
+${eventFilterExamples()
+  .map((example) => `- \`${example}\``)
+  .join('\n')}
+
+A line of a trace has the position (\`step\`), the address of the instruction, the kind, and what happened and why:
+
+    17 0x100047 trap #PF Page Fault (error code 0x2: supervisor write, page not present; CR2 0x40000000): …
+
+## The terminal debugger
+
+Commands may be shortened as long as they are not ambiguous; an empty line repeats the last motion. Lines from a pipe or
+from \`-x FILE\` are shown before what they do, those that begin with \`#\` are comments; if one of them could not be done, the
+status is 2. Ctrl-C pauses the machine.
+
+${table(
+  ['command', 'short', ''],
+  terminalCommands.map(({ names: [name = '', ...short], usage, summary }) => [
+    code(`${name} ${usage}`.trim()),
+    short.map(code).join(' '),
+    summary,
+  ]),
+)}
+
+A location is a line, \`FILE:LINE\`, a symbol, or an expression that gives an address (\`*EXPRESSION\` where it would be taken
+for a line).
+
+## Expressions
+
+In conditions, \`print\`, \`set\`, watches, hovers and the debug console. Values have 64 bits, exact; arithmetic wraps as the
+processor's does.
+
+| | |
+| --- | --- |
+| numbers | \`255\` \`0xff\` \`0ffh\` \`0b1111_1111\` \`'A'\` |
+| registers | \`rax\` \`eax\` \`ax\` \`al\` \`ah\` \`r8d\` \`rip\` \`rflags\`, also with \`%\` before them |
+| flags | \`cf\` \`zf\` \`if\` \`iopl\` … |
+| segments | \`cs\` \`cs.base\` \`cs.limit\` \`cs.access\` \`cs.dpl\` \`gdtr.base\` \`idtr.limit\` \`cpl\` |
+| control registers | \`cr0\` \`cr0.pg\` \`cr3\` \`cr4.smep\` \`cr8\` \`efer.nxe\` \`dr7\` \`ia32_lstar\` \`msr[0xc0000080]\` |
+| position | \`step\` \`retired\` \`vtime\` \`vcpu\` |
+| symbols | \`start\` \`.loop\` (of the function that runs) \`start.loop\`; \`$name\` where a register has that name; \`$\` is RIP |
+| memory | \`[rsp + 8]\` \`[rsi]:u8\` \`dword [rbx]\` \`[fs:0x28]\` \`phys[0x1000]:u32\`; without a size, the mode's word |
+| types | \`:u8 :u16 :u32 :u64 :i8 :i16 :i32 :i64\` after memory or any value |
+| operators, from loose to tight | \`\\|\\|\` · \`&&\` · \`== != < <= > >=\` · \`\\|\` · \`^\` · \`&\` · \`<< >>\` · \`+ -\` · \`* / %\` · prefixes \`- + ~ !\` |
+
+Unlike in C, bit operators bind tighter than comparisons: \`rflags & 1 == 1\` means what it seems to. A comparison is signed
+when one of its sides is (\`eax:i32 < 0\`, \`-1\`). In the condition of an exception breakpoint \`vector\`, \`error_code\` and
+\`cr2\` are those of the fault.
+`;
