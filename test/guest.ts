@@ -9,8 +9,6 @@ import { type LoadOptions, load } from '../src/program/load';
 import { prepare } from '../src/program/prepare';
 import type { Program } from '../src/program/program';
 
-const module = new WebAssembly.Module(coreBytes);
-
 export class Guest {
   readonly machine: Machine;
   output = '';
@@ -22,7 +20,7 @@ export class Guest {
     record: readonly EventKind[] = [],
   ) {
     this.machine = new Machine({
-      core: module,
+      core: coreBytes,
       memoryBytes: 16 * 1024 * 1024,
       serial: (byte) => {
         this.output += String.fromCharCode(byte);

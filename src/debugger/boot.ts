@@ -22,13 +22,6 @@ export interface Booted {
 
 const PAGE = 4096;
 
-/** The core is compiled once, however often the machine is started. */
-let module: WebAssembly.Module | undefined;
-const compiledCore = (): WebAssembly.Module => {
-  module ??= new WebAssembly.Module(coreBytes);
-  return module;
-};
-
 /** @throws BadInput */
 export const bootMachine = async (
   files: Files,
@@ -41,7 +34,7 @@ export const bootMachine = async (
   const program = await load(files, path, { ...loadOptions(settings), memoryBytes, assemble });
   const prepared = prepare(program, { memoryBytes });
   const machine = new Machine({
-    core: compiledCore(),
+    core: coreBytes,
     memoryBytes,
     cpu,
     cpus,

@@ -14,6 +14,7 @@ import { Handlers } from './core/handlers';
 import { state as layout } from './core/layout';
 import { CoreMemory } from './core/memory';
 import { type AccessSize, type DeviceSpace, PhysicalMemory } from './core/physical';
+import { coreFor } from './core/relocation';
 import type { CpuState } from './core/state';
 import type { Surroundings } from './cpu/cpu';
 import { deliverInterrupt, deliverNmi } from './cpu/interrupt-delivery';
@@ -29,7 +30,7 @@ import { Natives } from './native';
 import { activity, VirtualCpu } from './virtual-cpu';
 
 export interface MachineOptions {
-  /** The bytes of core.wasm, or the module compiled from them. */
+  /** The bytes of core.wasm, compiled once however many machines are made of them; for one vCPU also a module. */
   readonly core: Uint8Array | WebAssembly.Module;
   /** RAM in bytes, a multiple of 4 KiB: 1 MiB - 2 GiB. */
   readonly memoryBytes?: number;
@@ -143,9 +144,7 @@ export class Machine {
   private resumeFrom = -1;
 
   constructor(private readonly options: MachineOptions) {
-    const module =
-      options.core instanceof WebAssembly.Module ? options.core : new WebAssembly.Module(options.core as BufferSource);
-    const handlers = new Handlers(module);
+    const handlers = new Handlers(coreFor(options.core, 0));
     this.memoryBytes = options.memoryBytes ?? 64 * 1024 * 1024;
     const count = options.cpus ?? 1;
     this.model =
@@ -155,6 +154,7 @@ export class Machine {
     this.physical.devices = this.deviceSpace();
     const cpus: VirtualCpu[] = [];
     for (let index = 0; index < count; index++) {
+      const module = coreFor(options.core, index);
       const core = { module, handlers, counters: this.steps, code: cpus[0]?.engine.code };
       const vcpu = new VirtualCpu(
         index,
@@ -315,13 +315,17 @@ export class Machine {
     if (vcpu.debug.deliverPending(shadow)) return this.delivered(vcpu);
     if (state.getU32(layout.pendingNmi) && !(shadow & 0xb)) {
       state.setU32(layout.pendingNmi, 0);
-      deliverNmi(vcpu.cpu);
+      deliverNmi(vcpu.cpu, vcpu.engine.withinRepeat);
       return this.delivered(vcpu);
     }
     const waiting = this.devices.interruptPending(vcpu.index);
     state.setU32(layout.interruptWaiting, waiting ? 1 : 0);
     if (!waiting || shadow & 3 || !(state.getU32(layout.flags) & 0x200)) return false;
-    const delivery = deliverInterrupt(vcpu.cpu, this.devices.acknowledgeInterrupt(vcpu.index));
+    const delivery = deliverInterrupt(
+      vcpu.cpu,
+      this.devices.acknowledgeInterrupt(vcpu.index),
+      vcpu.engine.withinRepeat,
+    );
     if (delivery.shutdown) vcpu.processor.shutdownChain = delivery.chain;
     return this.delivered(vcpu);
   }
@@ -495,7 +499,15 @@ export class Machine {
   /** The core's own transfers tell nobody of the events that they are. */
   private observe(): void {
     const observed = transferEvents.some((kind) => this.events.wanted(kind)) ? 1 : 0;
-    for (const { state } of this.cpus) state.setU32(layout.observed, observed);
+    const stale = this.events.wanted('stale');
+    for (const { state, processor, engine } of this.cpus) {
+      state.setU32(layout.observed, observed);
+      if (stale === processor.paging.checkStale) continue;
+      // Every use of a translation is compared with a fresh walk: none may go past the TLB.
+      processor.paging.checkStale = stale;
+      engine.data.bypass = stale;
+      engine.translationsDropped();
+    }
   }
 
   /** Something was written to a device: what it will do next may have changed. */
