@@ -72,6 +72,8 @@ export class Engine {
   beforeDelivery: ((fault: Fault) => boolean) | undefined;
   /** The action of native code at a physical address, one step; undefined: there is none. It may throw a Fault. */
   native: ((physical: number) => (() => void) | undefined) | undefined;
+  /** The last step was an iteration of a repeated string instruction that has more to do. */
+  withinRepeat = false;
   /** Faults delivered so far. */
   deliveries = 0;
   private readonly core: Exports;
@@ -127,6 +129,7 @@ export class Engine {
 
   /** The state was changed from outside the run loop: an event was delivered, a register set, a snapshot restored. */
   settle(): void {
+    this.withinRepeat = false;
     this.cpu.segmentsChanged = false;
     this.modeChanged();
   }
@@ -243,8 +246,13 @@ export class Engine {
       }
       this.leave(why, at);
       if (why === status.fault && this.deliverInCore()) {
+        const left = cpu.getI32(state.budget) - (cpu.memory.u8[at + record.before] as number) - 1;
+        if (left <= 0 || cpu.getU32(state.leave) !== 0) {
+          cpu.rip = cpu.getU64(state.target);
+          return;
+        }
         head = 0;
-        this.enter(0, cpu.getI32(state.budget) - (cpu.memory.u8[at + record.before] as number) - 1);
+        this.enter(0, left);
         continue;
       }
       if (why === status.slow) this.executeSlow(at);
@@ -284,6 +292,7 @@ export class Engine {
       cpu.setU32(state.resumePending, 0);
       if (cpu.getI32(state.resumeBudget) === left) cpu.setU32(state.flags, cpu.getU32(state.flags) | RF);
     }
+    this.withinRepeat = cpu.getU32(state.unretired) > 0 && cpu.getI32(state.repeatBudget) === left;
     this.countRepeats();
     if (why === status.jump) cpu.rip = cpu.getU64(state.target);
     else this.setRip(at);
@@ -459,7 +468,8 @@ export class Engine {
         cpu.repeating = false;
         this.counters.unretired++;
         this.counters.repeats++;
-      }
+        this.withinRepeat = true;
+      } else this.withinRepeat = false;
     } catch (fault) {
       if (!(fault instanceof Fault)) throw fault;
       this.deliver(fault);
@@ -490,7 +500,8 @@ export class Engine {
     const own = cpu.getI32(state.faultVector);
     if (own < 0 && !data.refusedByTranslation) return false;
     const vector = own < 0 ? architecture.faultVector : own;
-    if (slowVectors.has(vector)) return false;
+    // A non-canonical address may be a stack fault instead: `refusedAccess` tells.
+    if (slowVectors.has(vector) || (own < 0 && vector === GENERAL_PROTECTION)) return false;
     const code = own < 0 ? architecture.faultCode : cpu.getI32(state.faultCode);
     if (this.core.deliver(vector, code, 0, 1) === 0) return false;
     if (vector === PAGE_FAULT) {

@@ -3,12 +3,22 @@
  * what to do with the operands; those that transfer control set RIP themselves.
  */
 
-import { Code, CpuidFeature, type Instruction, Mnemonic, OpKind, Register } from 'iced-x86';
+import {
+  Code,
+  CpuidFeature,
+  Decoder,
+  DecoderError,
+  DecoderOptions,
+  type Instruction,
+  Mnemonic,
+  OpKind,
+  Register,
+} from 'iced-x86';
 import { CR0 } from '../../x86/control-registers';
 import { exception } from '../../x86/exceptions';
 import { flagBits } from '../../x86/registers';
-import { state as layout } from '../core/layout';
-import { DS, SS } from '../core/state';
+import { access, state as layout } from '../core/layout';
+import { CS, DS, SS } from '../core/state';
 import { type ControlRegister, clts, lmsw, readControlRegister, smsw, writeControlRegister } from './control-registers';
 import type { Cpu } from './cpu';
 import { cpuid } from './cpuid';
@@ -267,6 +277,8 @@ const features = new Map<CpuidFeature, string>([
   [CpuidFeature.ADX, 'adx'],
   [CpuidFeature.BMI1, 'bmi1'],
   [CpuidFeature.BMI2, 'bmi2'],
+  [CpuidFeature.CLFLUSHOPT, 'clflushopt'],
+  [CpuidFeature.CLWB, 'clwb'],
   [CpuidFeature.CMPXCHG16B, 'cx16'],
   [CpuidFeature.FSGSBASE, 'fsgsbase'],
   [CpuidFeature.INVPCID, 'invpcid'],
@@ -300,9 +312,46 @@ export const supportsInstruction = (cpu: Cpu, instruction: Instruction): boolean
   return feature === undefined || cpu.model.has(feature);
 };
 
-/** @throws Fault #UD or #NM, always */
+const LONGEST = 15;
+const PREFIXES: ReadonlySet<number> = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]);
+
+/** Do prefixes make an instruction of the bytes at RIP that ends behind the 15th? */
+const isTooLong = (cpu: Cpu): boolean => {
+  const { state } = cpu;
+  const long = modeOf(state) === LONG;
+  const bytes: number[] = [];
+  for (let n = 0; n < LONGEST; n++) {
+    const linear = BigInt.asUintN(long ? 64 : 32, state.rip + BigInt(n) + (long ? 0n : state.segmentBase(CS)));
+    const low = Number(linear & 0xffffffffn);
+    const physical = cpu.paging.translate(low, Number(linear >> 32n), access.execute, state.cpl === 3 ? 1 : 0);
+    if (physical < 0) return false;
+    bytes.push(Number(cpu.physical.peek(cpu.physical.gate(physical), 1)));
+  }
+  const isPrefix = (byte: number) => PREFIXES.has(byte) || (long && (byte & 0xf0) === 0x40);
+  // Without the prefixes that are too many, the rest is an instruction that lacks bytes or is whole.
+  const first = bytes.findIndex((byte) => !isPrefix(byte));
+  if (first < 0) return true;
+  for (let skipped = 1; skipped <= first; skipped++) {
+    const rest = new Decoder(
+      long ? 64 : state.segmentAccess(CS) & (1 << 14) ? 32 : 16,
+      new Uint8Array(bytes.slice(skipped)),
+      DecoderOptions.None,
+    );
+    const { code } = rest.decode();
+    const unfinished = rest.lastError === DecoderError.NoMoreBytes;
+    rest.free();
+    if (code !== Code.INVALID) return false;
+    if (unfinished) return true;
+  }
+  return false;
+};
+
+/** @throws Fault #UD, #GP or #NM, always */
 const refuseMissing = (cpu: Cpu, instruction: Instruction): never => {
-  if (instruction.code === Code.INVALID) refuse(exception.UD, 'opcode.undefined');
+  if (instruction.code === Code.INVALID) {
+    if (isTooLong(cpu)) refuse(exception.GP, 'opcode.length', 0);
+    refuse(exception.UD, 'opcode.undefined');
+  }
   const name = (Mnemonic[instruction.mnemonic] as string).toLowerCase();
   const feature = featureOf(instruction);
   if (feature !== undefined)

@@ -26,6 +26,10 @@ export const executionRules = {
     section: 'SDM vol. 3, Interrupt 6—Invalid Opcode Exception (#UD)',
     says: 'the bytes at RIP are no instruction in this mode',
   },
+  'opcode.length': {
+    section: 'SDM vol. 2, Instruction Format',
+    says: 'the instruction at RIP is longer than 15 bytes',
+  },
   'opcode.not-implemented': {
     section: 'SDM vol. 3, Interrupt 6—Invalid Opcode Exception (#UD)',
     says: '{instruction} is an instruction that this version does not implement, and CPUID does not advertise it',
