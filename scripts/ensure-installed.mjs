@@ -22,5 +22,6 @@ if (!installed()) {
   console.error('Installing the packages of package-lock.json …');
   const npm = process.env.npm_execpath;
   const [program, ...words] = npm ? [process.execPath, npm] : ['npm'];
-  execFileSync(program, [...words, 'ci', '--no-audit', '--no-fund'], { cwd: root, stdio: 'inherit', shell: !npm });
+  const options = ['--no-audit', '--no-fund', '--loglevel=error'];
+  execFileSync(program, [...words, 'ci', ...options], { cwd: root, stdio: 'inherit', shell: !npm });
 }

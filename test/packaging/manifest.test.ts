@@ -45,3 +45,12 @@ test('the lock files hold no download addresses', () => {
     expect(readFileSync(file, 'utf8')).not.toMatch(/"resolved"|https?:\/\/registry/);
   }
 });
+
+test('the lock files name the packages of every system, without which `npm ci` refuses them', () => {
+  for (const file of ['package-lock.json', 'test/e2e/package-lock.json']) {
+    const packages: Record<string, { optionalDependencies?: object }> = JSON.parse(readFileSync(file, 'utf8')).packages;
+    const paths = Object.keys(packages);
+    const wanted = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+    expect(wanted.filter((name) => !paths.some((path) => path.endsWith(`node_modules/${name}`)))).toEqual([]);
+  }
+});
