@@ -1,7 +1,7 @@
 /** Bringing the machine to the start of a program: memory and ROMs placed, devices set up, registers set. */
 
 import type { Bios } from './bios/bios';
-import { frame, state as layout } from './core/layout';
+import { state as layout } from './core/layout';
 import type { PhysicalMemory } from './core/physical';
 import type { SegmentIndex } from './core/state';
 import { resetMsrs } from './cpu/msrs';
@@ -86,13 +86,7 @@ const zero = (physical: PhysicalMemory, at: number, length: number): void => {
 };
 
 export const placeRom = (physical: PhysicalMemory, at: number, bytes: Uint8Array, size: number): void => {
-  const { memory } = physical;
-  for (let offset = 0; offset < size; offset += 4096) {
-    const page = Math.floor((at + offset) / 4096);
-    const entry = memory.frameOf(page);
-    const host = entry >= 4096 ? (entry & ~0xfff) >>> 0 : memory.newFrame();
-    memory.setFrame(page, host | frame.rom);
-  }
+  for (let offset = 0; offset < size; offset += 4096) physical.mapRom(Math.floor((at + offset) / 4096));
   physical.pokeBytes(at, bytes);
 };
 

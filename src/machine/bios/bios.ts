@@ -41,8 +41,8 @@ const services: ReadonlyMap<string, Service> = new Map(
 
 const WRITE_PROTECTED = 3;
 /** What AH says when an interrupt has no such function; interrupts without a row say nothing. */
-const refusals: ReadonlyMap<number, (ah: number) => number> = new Map([
-  [0x13, (ah: number) => (ah === 0x03 || ah === 0x43 ? WRITE_PROTECTED : 0x01)],
+const refusals: ReadonlyMap<number, (ah: number) => number> = new Map<number, (ah: number) => number>([
+  [0x13, (ah) => (ah === 0x03 || ah === 0x43 ? WRITE_PROTECTED : 0x01)],
   [0x15, () => 0x86],
 ]);
 

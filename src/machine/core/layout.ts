@@ -96,6 +96,8 @@ export const state = struct(0, {
    */
   resumePending: 4,
   resumeBudget: 4,
+  /** What the budget was at the last REP iteration that was not the last. */
+  repeatBudget: 4,
   /** Not 0: somebody listens to events that machine/core/transfers.ts would not tell. */
   observed: 4,
   /** Events since TypeScript looked: by vector exceptions, then INT n; ring changes; SYSCALLs and SYSRETs. */

@@ -1,6 +1,6 @@
 /** Physical memory as TypeScript reads and writes it: frames given on first write, everything else goes to the devices. */
 
-import { CODE_LINES, frame, ZERO_FRAME } from './layout';
+import { CODE_LINES, FRAMES, frame, ZERO_FRAME } from './layout';
 import type { CoreMemory } from './memory';
 
 /** What answers where there is no memory. `peek` has no side effect. */
@@ -9,8 +9,6 @@ export interface DeviceSpace {
   write(address: number, size: number, value: bigint): void;
   peek(address: number, size: number): bigint;
 }
-
-const EMPTY = new Uint8Array(4096);
 
 export type AccessSize = 1 | 2 | 4 | 8;
 
@@ -23,6 +21,8 @@ export class PhysicalMemory {
 
   /** Is address bit 20 passed on? Without it, odd mebibytes are the even ones below. */
   a20 = true;
+  /** Pages that have a frame of their own. */
+  private readonly given = new Set<number>();
   private readonly a20Listeners: (() => void)[] = [];
 
   constructor(readonly memory: CoreMemory) {}
@@ -40,22 +40,28 @@ export class PhysicalMemory {
     return this.a20 || !(Math.floor(address / 0x100000) & 1) ? address : address - 0x100000;
   }
 
-  /** Forgets all contents and ROMs: every page below 4 GiB is as at power-on. */
+  /** Forgets all contents and ROMs: no page has a frame of its own. Decoded code and fast tables are the caller's. */
   clear(): void {
-    for (let page = 0; page < 2 ** 20; page++) {
+    for (const page of this.given) {
       const entry = this.memory.frameOf(page);
-      if (entry >= 4096) {
-        if (entry & frame.rom) this.memory.setFrame(page, 0);
-        else this.pokeBytes(page * 4096, EMPTY);
-        if (entry & frame.rom) this.memory.freeFrame((entry & ~0xfff) >>> 0);
-      }
+      if (!(entry & (frame.dirty | frame.rom))) this.beforeDirty?.(page, entry);
+      this.memory.setFrame(page, 0);
+      this.memory.freeFrame((entry & ~0xfff) >>> 0);
     }
+    this.given.clear();
   }
 
-  /** Makes the pages from `from` up to `to` RAM that reads zero, or device space. */
+  /** Makes the pages from `from` up to `to` RAM that reads zeros, or device space; they have no frames. */
   map(from: number, to: number, kind: 'ram' | 'device'): void {
-    for (let page = from >>> 12; page < to / 4096; page++)
-      this.memory.setFrame(page, kind === 'ram' ? 0 : frame.device);
+    this.memory.u32.fill(kind === 'ram' ? 0 : frame.device, FRAMES / 4 + from / 4096, FRAMES / 4 + to / 4096);
+  }
+
+  /** Gives a page read-only contents. */
+  mapRom(page: number): void {
+    const entry = this.memory.frameOf(page);
+    const address = (entry & ~0xfff) >>> 0 || this.memory.newFrame();
+    this.memory.setFrame(page, address | frame.rom);
+    this.given.add(page);
   }
 
   /** Is all of it memory? */
@@ -72,6 +78,7 @@ export class PhysicalMemory {
     const now = this.memory.frameOf(page);
     const address = (now & ~0xfff) >>> 0 || this.memory.newFrame();
     this.memory.setFrame(page, address | (now & 0xfff) | frame.dirty);
+    this.given.add(page);
     return address;
   }
 

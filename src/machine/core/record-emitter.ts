@@ -462,6 +462,7 @@ export class RecordEmitter extends Emitter {
   }
   goAgain(): void {
     this.setField(state.unretired, i64.store, i64.add(this.field(state.unretired, i64.load), c64(1)));
+    this.setField(state.repeatBudget, i32.store, this.field(state.budget, i32.load));
     this.goto(this.rec);
   }
   goTo(rip: Expr): void {

@@ -7,6 +7,18 @@ import { conditions } from './data-transfer';
 
 const words: readonly Size[] = [16, 32, 64];
 
+const GENERAL_PROTECTION = 13;
+
+/** In 64-bit mode a branch to a non-canonical address is refused before anything changes. */
+const checked = (e: Emitter, address: Expr): Expr => {
+  const target = e.let(address);
+  if (e.size === 64)
+    e.if(i64.ne(i64.shrS(i64.shl(target, c64(16)), c64(16)), target), () =>
+      e.fault(GENERAL_PROTECTION, 'code-segment.noncanonical', 0),
+    );
+  return target;
+};
+
 /**
  * Relative branches come in two kinds: `near` ones whose target lies in the same page of flat code are linked record
  * to record; `far` ones go through the jump cache.
@@ -80,7 +92,7 @@ const jumps: readonly Definition[] = [
     moded: true,
     hot: [64],
     emit: (e) => {
-      const target = e.read(0);
+      const target = checked(e, e.read(0));
       e.endBlock();
       e.goTo(target);
     },
@@ -123,7 +135,7 @@ const calls: readonly Definition[] = [
     flow: 'branch',
     stack: true,
     hot: [64],
-    emit: (e) => callTo(e, e.read(0)),
+    emit: (e) => callTo(e, checked(e, e.read(0))),
   },
 ];
 const callTo = (e: Emitter, target: Expr): void => {
@@ -144,7 +156,7 @@ const ret: Definition = {
   stack: true,
   hot: [32, 64],
   emit: (e) => {
-    const target = e.top();
+    const target = checked(e, e.top());
     e.endBlock();
     e.dropTop(e.size, e.hasImmediate() ? i64.and(e.immediate(), c64(0xffff)) : c64(0));
     e.goTo(target);
