@@ -366,8 +366,6 @@ export class Machine {
     const due = this.devices.nextEvent();
     const now = this.steps.step + this.extraTime;
     if (due > now) this.extraTime += due - now;
-    // To wait is no lack of progress, however often the wait is interrupted.
-    this.progressStep = this.steps.step;
     return undefined;
   }
 
