@@ -2,7 +2,7 @@
 
 import { type Instruction, Mnemonic, Register, RflagsBits } from 'iced-x86';
 import { type Bits, decode, type Encoding, encode, encodings, interesting, type Roles } from './encodings';
-import type { Random } from './random';
+import { Random } from './random';
 
 /** Bytes of code that a case may have; INT3 fills the rest. */
 export const CODE_SIZE = 128;
@@ -14,11 +14,16 @@ export interface Case {
   readonly code: Uint8Array;
   readonly gpr: BigUint64Array;
   readonly flags: number;
-  /** EFLAGS bits that the manual leaves undefined at the end. */
+  /** EFLAGS bits that the manual leaves undefined at the end, and those that it ever did. */
   readonly undefinedFlags: number;
+  readonly everUndefined?: number;
   /** Where in the code its instructions start. */
   readonly starts: readonly number[];
 }
+
+/** EFLAGS bits not to compare: an exception may have come before the instruction that defined them again. */
+export const openFlags = (one: Case, completed: boolean): number =>
+  completed ? one.undefinedFlags : (one.everUndefined ?? one.undefinedFlags);
 
 /** EFLAGS positions of iced's flag bits. */
 const places: readonly (readonly [number, number])[] = [
@@ -32,7 +37,7 @@ const places: readonly (readonly [number, number])[] = [
 const eflags = (bits: number): number => places.reduce((all, [from, to]) => (bits & from ? all | to : all), 0);
 
 /** Instructions that need company to be of use, or that a program may not execute at all. */
-const excluded = /^(popf|(rd|wr)[fg]sbase|swapgs|ret|jmp|call|j[a-z]+|loop|loope|loopne)/;
+const excluded = /^(int|iret|sys|popf|(rd|wr)[fg]sbase|swapgs|ret|jmp|call|j[a-z]+|loop|loope|loopne)/;
 
 /** Loading a segment register is the privileged architecture's. */
 const loadsSegment = (mnemonic: string, [first = '']: readonly string[]): boolean =>
@@ -66,7 +71,9 @@ export class Generator {
       bits,
       random,
       ({ mnemonic, operands, operandSize }) =>
-        branches.test(mnemonic) && operands.every((kind) => /^br(32|64)/.test(kind)) && operandSize !== 16,
+        branches.test(mnemonic) &&
+        operands.every((kind) => kind.startsWith('br')) &&
+        (bits === 16 || operandSize !== 16),
     );
   }
 
@@ -78,10 +85,11 @@ export class Generator {
   /** A case whose code will lie in slot `slot`. */
   next(slot: number, instructions: number): Case {
     const { random } = this;
-    const start = CODE + BigInt(slot * CODE_SIZE);
+    const start = this.bits === 16 ? 0n : CODE + BigInt(slot * CODE_SIZE);
     const code: number[] = [];
     const starts: number[] = [];
     let undefinedFlags = 0;
+    let everUndefined = 0;
     /** A branch waits for its target: index of the byte behind it and size of the displacement. */
     let pending: { end: number; bytes: number } | undefined;
     for (let n = 0; n < instructions; n++) {
@@ -95,6 +103,7 @@ export class Generator {
       starts.push(code.length);
       const { bytes, instruction } = this.instruction(at, undefinedFlags);
       undefinedFlags = this.tainted(instruction, undefinedFlags);
+      everUndefined |= undefinedFlags;
       instruction.free();
       code.push(...bytes);
       if (pending) {
@@ -106,7 +115,8 @@ export class Generator {
         pending = { end: code.length, bytes: size };
       }
     }
-    return { code: Uint8Array.from(code), gpr: this.registers(), flags: this.flags(), undefinedFlags, starts };
+    const gpr = this.registers();
+    return { code: Uint8Array.from(code), gpr, flags: this.flags(), undefinedFlags, everUndefined, starts };
   }
 
   /** A random instruction that reads none of the flags in `undefinedFlags`. */
@@ -120,7 +130,7 @@ export class Generator {
       const good =
         instruction.code === encoding.code &&
         instruction.length === bytes.length &&
-        instruction.segmentPrefix !== Register.FS &&
+        (bits === 16 ? !changesStack(instruction) : instruction.segmentPrefix !== Register.FS) &&
         !(eflags(instruction.rflagsRead) & undefinedFlags) &&
         !(undefinedFlags && readsAllFlags.has(instruction.mnemonic));
       if (good) return { bytes, instruction };
@@ -131,6 +141,7 @@ export class Generator {
   /** Instructions that make sense only together: a target or an image of flags, and what uses it. */
   private company(rip: bigint): { bytes: number[]; offsets: number[]; setsFlags: boolean } {
     const { random } = this;
+    if (this.bits === 16) return this.shortCompany(Number(rip));
     const kind = random.below(8);
     if (kind < 2) {
       // PUSH image, POPF. Neither TF nor AC: they would trap. IF, IOPL, RF and VM are not the program's to change.
@@ -150,6 +161,21 @@ export class Generator {
     }
     const use = kind === 4 ? 0xe0 : 0xd0;
     return { bytes: [0xb8 | register, ...target(7), 0xff, use | register], offsets: [0, 5], setsFlags: false };
+  }
+
+  /** The same in 16-bit code at CPL 0, where POPF changes IF and IOPL too. */
+  private shortCompany(ip: number): { bytes: number[]; offsets: number[]; setsFlags: boolean } {
+    const { random } = this;
+    const kind = random.below(5);
+    if (kind < 2) {
+      const image = (random.u32() & 0x7cd5) | (random.u32() & 0x237200);
+      const push = kind === 0 ? [0x66, 0x68, ...bytesOf(image, 4), 0x66] : [0x68, ...bytesOf(image, 2)];
+      return { bytes: [...push, 0x9d], offsets: [0], setsFlags: true };
+    }
+    const register = random.pick([0, 1, 2, 3, 6, 7]);
+    if (kind === 2) return { bytes: [0x68, ...bytesOf(ip + 4, 2), 0xc3], offsets: [0], setsFlags: false };
+    const use = kind === 3 ? 0xe0 : 0xd0;
+    return { bytes: [0xb8 | register, ...bytesOf(ip + 5, 2), 0xff, use | register], offsets: [0], setsFlags: false };
   }
 
   private branch(code: number[]): number {
@@ -173,8 +199,14 @@ export class Generator {
     for (let n = 0; n < (bits === 64 ? 16 : 8); n++) gpr[n] = interesting(random);
     for (const n of roles.indices)
       if (random.chance(0.7)) gpr[n] = BigInt.asUintN(64, BigInt(random.below(48) - (random.chance(0.3) ? 24 : 0)));
-    for (const n of roles.pointers) if (random.chance(0.9)) gpr[n] = data + BigInt(random.below(256) - 128);
+    for (const n of roles.pointers)
+      if (random.chance(bits === 16 && n < 6 ? 1 : 0.9)) {
+        // Sometimes around the end of a segment of 64 KiB.
+        const middle = bits === 16 && random.chance(0.15) ? 0xff80n : data;
+        gpr[n] = middle + BigInt(random.below(256) - 128);
+      }
     if (random.chance(0.5)) gpr[4] = (gpr[4] as bigint) & ~7n;
+    if (bits === 16) for (const n of [4, 5]) gpr[n] = (gpr[n] as bigint) & ~1n;
     if (bits !== 64) for (let n = 0; n < 8; n++) gpr[n] = BigInt.asUintN(32, gpr[n] as bigint);
     return gpr;
   }
@@ -183,6 +215,15 @@ export class Generator {
     return (this.random.u32() & 0x8d5) | 0x202 | (this.random.chance(0.3) ? 0x400 : 0);
   }
 }
+
+/**
+ * In real mode a stack pointer of 1, 3 or 5 ends everything: not even an exception can be pushed. So it is even, and
+ * nothing makes it odd.
+ */
+const changesStack = (instruction: Instruction): boolean =>
+  [instruction.op0Register, instruction.op1Register].some((register) =>
+    [Register.SP, Register.ESP, Register.SPL, Register.BP, Register.EBP].includes(register),
+  );
 
 const bytesOf = (value: number, count: number): number[] =>
   Array.from({ length: count }, (_, n) => (value >>> (8 * n)) & 0xff);
@@ -200,3 +241,16 @@ const patch = (code: number[], { end, bytes }: { end: number; bytes: number }): 
   const distance = code.length - end;
   for (let n = 0; n < bytes; n++) code[end - bytes + n] = (distance >> (8 * n)) & 0xff;
 };
+
+/** Cases of 16-bit code for real-mode.asm. */
+export const realModeCases = (seed: number, count: number): Case[] => {
+  const random = new Random(seed);
+  const generator = new Generator(16, random, () => true, 0x1000n);
+  const cases: Case[] = [];
+  while (cases.length < count) {
+    const one = generator.next(0, 1 + random.below(3));
+    if (one.code.length < REAL_MODE_CODE) cases.push(one);
+  }
+  return cases;
+};
+const REAL_MODE_CODE = 88;

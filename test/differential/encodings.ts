@@ -91,6 +91,13 @@ export interface Place {
 const little = (value: bigint, bytes: number): number[] =>
   Array.from({ length: bytes }, (_, n) => Number((value >> BigInt(n * 8)) & 0xffn));
 
+/** FS is the C library's in programs, GS has no segment in 32-bit ones; in real mode CS holds the cases. */
+const segmentPrefixes: Readonly<Record<Bits, readonly number[]>> = {
+  16: [0x26, 0x36, 0x3e, 0x64, 0x65],
+  32: [0x26, 0x2e, 0x36, 0x3e],
+  64: [0x26, 0x2e, 0x36, 0x3e, 0x65],
+};
+
 const immediateBytes = (kind: string, addressBytes: number): number => {
   if (kind === 'imm8_const_1') return 0;
   if (/^imm8|^br\d+_1/.test(kind)) return 1;
@@ -108,7 +115,7 @@ export const encode = (encoding: Encoding, random: Random, place: Place): number
   const long = bits === 64;
   const addressOverride = encoding.addressSize
     ? encoding.addressSize !== bits
-    : bits !== 16 && long && random.chance(0.08);
+    : random.chance({ 16: 0.2, 32: 0.03, 64: 0.08 }[bits]);
   const addressSize = addressOverride ? encoding.addressSize || (bits === 32 ? 16 : 32) : bits;
   let rexR = long && random.chance(0.4) ? 1 : 0;
   let rexX = 0;
@@ -170,7 +177,7 @@ export const encode = (encoding: Encoding, random: Random, place: Place): number
     else if (count > 1) tail.push(...little(interesting(random), count));
   }
 
-  if (random.chance(0.04)) bytes.push(random.pick(long ? [0x26, 0x2e, 0x36, 0x3e, 0x65] : [0x26, 0x2e, 0x36, 0x3e]));
+  if (random.chance(0.04)) bytes.push(random.pick(segmentPrefixes[bits]));
   if (addressOverride) bytes.push(0x67);
   if (encoding.vex) {
     const map = { [OpCodeTableKind.T0F]: 1, [OpCodeTableKind.T0F38]: 2, [OpCodeTableKind.T0F3A]: 3 }[

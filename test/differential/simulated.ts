@@ -56,6 +56,10 @@ export class Simulated {
     const module = new WebAssembly.Module(coreBytes);
     this.handlers = new Handlers(module);
     this.engine = new Engine(this.state, this.physical, this.architecture(), this.counters, module, this.handlers);
+    this.engine.beforeDelivery = (fault) => {
+      this.end(fault);
+      return true;
+    };
     this.reset();
   }
 
@@ -111,7 +115,12 @@ export class Simulated {
             : new Fault(13, { rule: 'linear.canonical' }, 0);
         return -1;
       },
+      cached: () => -1,
       mayDerive: () => true,
+      faultVector: 0,
+      faultCode: 0,
+      faultLow: 0,
+      faultHigh: 0,
       execute: (instruction: Instruction) => {
         // The breakpoint ends the case; nothing else is left to TypeScript.
         const done = instruction.length === 1;
@@ -188,11 +197,20 @@ export class Simulated {
     return sum >>> 0;
   }
 
+  /** Notes the handlers of cases without running them. */
+  decode(cases: readonly Case[]): void {
+    this.engine.code.dropAll();
+    cases.forEach((one, slot) => {
+      this.physical.pokeBytes(CODE_AT + slot * CODE_SIZE, one.code);
+      this.note(slot, one.starts);
+    });
+  }
+
   /** Notes the handlers of a case's instructions. */
   private note(slot: number, starts: readonly number[]): void {
     const { memory } = this.state;
     const { bits, segmented } = this.configuration;
-    const mode = bits === 64 ? 2 : segmented ? 1 : 3;
+    const mode = bits === 64 ? 2 : bits === 16 ? 0 : segmented ? 1 : 3;
     for (const start of starts) {
       const at = this.engine.code.instruction(CODE_AT + slot * CODE_SIZE + start, mode);
       if (at === 0) continue;
