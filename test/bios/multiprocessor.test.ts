@@ -2,7 +2,9 @@
 
 import { expect, test } from 'vitest';
 import type { Stop } from '../../src/machine/pc';
-import { boot, type Guest } from '../guest';
+import { prepare } from '../../src/program/prepare';
+import { assemble, boot, type Guest } from '../guest';
+import { has, startInQemu } from '../program/qemu';
 import { findTables } from './find-tables';
 
 const ROUNDS = 50;
@@ -15,6 +17,9 @@ org 0x100000
 LAPIC   equ 0xfee00000
 TRAMPOLINE equ 0x8000
 start:
+        mov     al, 0xff                ; no other interrupts
+        out     0x21, al
+        out     0xa1, al
         mov     eax, ping
         mov     edi, idt + 0x40 * 8
         call    gate
@@ -221,4 +226,9 @@ test('a snapshot of two processors goes on to the same end', () => {
   other.machine.restore(snapshot);
   expect(other.run()).toEqual(EXIT);
   expect(other.machine.stateHash()).toBe(end);
+});
+
+test.skipIf(!has('nasm', 'qemu-system-x86_64'))('the same guest runs to its end on QEMU', () => {
+  const prepared = prepare(assemble(source), { memoryBytes: 64 * 0x100000 });
+  expect(startInQemu(prepared, ['-smp', '2'])).toMatchObject({ status: 1 });
 });

@@ -56,7 +56,7 @@ export function qemu(image: Uint8Array, how: 'kernel' | 'disk', extra: readonly 
 }
 
 /** For starts in protected and long mode. */
-export function startInQemu({ writes, state }: Prepared): Outcome {
+export function startInQemu({ writes, state }: Prepared, extra: readonly string[] = []): Outcome {
   const stub = nasm(stubSource(state));
   const table: number[] = [writes.length];
   const dataStart = STUB_ADDRESS + stub.length + 4 + writes.length * 16;
@@ -73,7 +73,7 @@ export function startInQemu({ writes, state }: Prepared): Outcome {
     image.set(bytes, offset);
     offset += bytes.length;
   }
-  return qemu(image, 'kernel');
+  return qemu(image, 'kernel', extra);
 }
 
 const STUB_ADDRESS = 0x200_0000;
