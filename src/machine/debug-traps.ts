@@ -70,7 +70,7 @@ export class DebugTraps {
     if (this.onExecution && !(flags & flagBits.RF)) {
       const hits = breakpointHits(state, 'execute', engine.linearRip, 1);
       if (hits !== 0) {
-        engine.raise(debugException(processor.cpu, hits, breakpointReason(state, hits)));
+        engine.deliver(debugException(processor.cpu, hits, breakpointReason(state, hits)));
         return;
       }
     }

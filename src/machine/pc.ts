@@ -164,7 +164,7 @@ export class Machine {
         core,
         options.tlb ?? 'keep',
       );
-      vcpu.engine.native = (physical) => this.nativeAction(vcpu, physical);
+      vcpu.engine.fetch.native = (physical) => this.nativeAction(vcpu, physical);
       cpus.push(vcpu);
     }
     this.cpus = cpus;

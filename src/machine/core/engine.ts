@@ -5,15 +5,17 @@
 
 import { DecoderOptions, Decoder as Iced, type Instruction, Mnemonic } from 'iced-x86';
 import { CodeCache, LONGEST_BLOCK } from './code-cache';
+import { CodeFetch } from './code-fetch';
 import { DataAccess, type Translation, type Watch } from './data-access';
-import { bitnessOf, type DecodeMode, Decoder, decodeMode } from './decoder';
+import { bitnessOf, Decoder, decodeMode } from './decoder';
+import { decodeModeOf } from './decoding-mode';
 import { FastTables } from './fast-tables';
 import { Fault } from './fault';
 import type { Handlers } from './handlers';
 import { access, record, state, status } from './layout';
 import type { PhysicalMemory } from './physical';
 import { throughStack } from './stack-reference';
-import { type CpuState, CS, DS, ES, SS, TR } from './state';
+import { type CpuState, SS, TR } from './state';
 
 /** What the core asks of the privileged architecture. */
 export interface Architecture extends Translation {
@@ -58,8 +60,7 @@ const transferVector = (instruction: Instruction): number | undefined =>
       ? 0
       : undefined;
 
-/** CS.L and the like: bits of access rights. */
-const LONG_CODE = 1 << 13;
+/** SS.B: the stack pointer is ESP. */
 const BIG = 1 << 14;
 
 export class Engine {
@@ -70,14 +71,13 @@ export class Engine {
   atBreakpoint: ((linear: bigint) => boolean) | undefined;
   /** Asked before a fault is delivered; true stops the run with nothing changed. */
   beforeDelivery: ((fault: Fault) => boolean) | undefined;
-  /** The action of native code at a physical address, one step; undefined: there is none. It may throw a Fault. */
-  native: ((physical: number) => (() => void) | undefined) | undefined;
+  /** Where the next instruction is found; native code is registered here. */
+  readonly fetch: CodeFetch;
   /** The last step was an iteration of a repeated string instruction that has more to do. */
   withinRepeat = false;
   /** Faults delivered so far. */
   deliveries = 0;
   private readonly core: Exports;
-  private mode: DecodeMode = 0;
   private readonly slow = new Map<number, Instruction>();
   private generation = 0;
   private readonly watches = new Map<string, readonly Watch[]>();
@@ -99,6 +99,7 @@ export class Engine {
     );
     const decoder = new Decoder(cpu.memory, handlers, (instruction) => architecture.supports(instruction));
     this.code = code ?? new CodeCache(cpu.memory, physical, decoder, handlers);
+    this.fetch = new CodeFetch(cpu, architecture, this.code, this.tables);
     this.code.listeners.push({
       codeAdded: (page) => this.tables.codeAdded(page),
       allDropped: () => this.tables.dropJumps(),
@@ -110,12 +111,12 @@ export class Engine {
   /** Decoding mode, tables and masks follow the state; to be called when CS, SS, CPL, or a mode may have changed. */
   modeChanged(): void {
     const { cpu } = this;
-    const mode = this.decodeModeNow();
-    if (mode !== this.mode) this.tables.dropJumps();
-    else if (mode !== decodeMode.code64 && mode !== decodeMode.flat32) this.tables.dropJumps();
+    const mode = decodeModeOf(cpu);
+    const segmented = mode !== decodeMode.code64 && mode !== decodeMode.flat32;
+    if (segmented || mode !== this.fetch.mode) this.tables.dropJumps();
     // The core's transfers in 64-bit mode leave the limits alone, which matter outside it only.
-    if (this.mode === decodeMode.code64 && mode !== decodeMode.code64) cpu.deriveAllLimits();
-    this.mode = mode;
+    if (this.fetch.mode === decodeMode.code64 && mode !== decodeMode.code64) cpu.deriveAllLimits();
+    this.fetch.mode = mode;
     cpu.setU64(state.stackMask, cpu.segmentAccess(SS) & BIG ? 0xffffffffn : 0xffffn);
     this.tables.select(cpu.cpl === 3);
     this.alignmentChanged();
@@ -142,8 +143,7 @@ export class Engine {
 
   /** Linear address of the next instruction. */
   get linearRip(): bigint {
-    const { cpu } = this;
-    return this.mode === decodeMode.code64 ? cpu.rip : BigInt.asUintN(32, cpu.rip + cpu.segmentBase(CS));
+    return this.fetch.linear(this.cpu.rip);
   }
 
   /** Bytes to watch, by who wants to know: the guest's debug registers, the debugger. */
@@ -153,11 +153,6 @@ export class Engine {
     this.tables.dropTranslations();
   }
 
-  /** Delivers an exception at the present boundary, as a step. */
-  raise(fault: Fault): void {
-    this.deliver(fault);
-  }
-
   /** Alignment checks begin or end with CR0.AM, EFLAGS.AC and CPL. */
   private alignmentChanged(): void {
     const { cpu } = this;
@@ -165,27 +160,6 @@ export class Engine {
       cpu.cpl === 3 && (cpu.getU32(state.flags) & (1 << 18)) !== 0 && (cpu.getU32(state.cr0) & (1 << 18)) !== 0;
     if (checked !== this.data.alignmentChecked) this.tables.dropTranslations();
     this.data.alignmentChecked = checked;
-  }
-
-  private decodeModeNow(): DecodeMode {
-    const { cpu } = this;
-    const rights = cpu.segmentAccess(CS);
-    if (rights & LONG_CODE && cpu.getU32(state.efer) & (1 << 10)) return decodeMode.code64;
-    if (!(rights & BIG) || !(cpu.getU32(state.cr0) & 1) || cpu.getU32(state.flags) & (1 << 17))
-      return rights & BIG ? decodeMode.code32 : decodeMode.code16;
-    const flat = [CS, SS, DS, ES].every((index) => this.isFlat(index as 0 | 1 | 2 | 3));
-    return flat && cpu.segmentAccess(SS) & BIG ? decodeMode.flat32 : decodeMode.code32;
-  }
-  /** Base 0, limit 4 GiB - 1, usable, expand-up, and data writable. */
-  private isFlat(index: 0 | 1 | 2 | 3): boolean {
-    const { cpu } = this;
-    const rights = cpu.segmentAccess(index);
-    return (
-      cpu.segmentBase(index) === 0n &&
-      cpu.getU32(state.segmentLimit + index * 4) === 0xffffffff &&
-      !(rights & (1 << 16)) &&
-      (index === CS ? (rights & 2) !== 0 : (rights & 0xe) === 2)
-    );
   }
 
   /** The steps done so far, also while an instruction is being executed. */
@@ -306,7 +280,7 @@ export class Engine {
     const sum = cpu.getU32(state.ipBase) + (u32[(at + record.extra) / 4] as number) - length;
     cpu.setU32(state.rip, sum);
     const carry = sum >= 2 ** 32 ? 1 : sum < 0 ? -1 : 0;
-    cpu.setU32(state.rip + 4, this.mode === decodeMode.code64 ? cpu.getU32(state.ipBase + 4) + carry : 0);
+    cpu.setU32(state.rip + 4, this.fetch.mode === decodeMode.code64 ? cpu.getU32(state.ipBase + 4) + carry : 0);
   }
 
   private countRepeats(): void {
@@ -322,7 +296,7 @@ export class Engine {
     const { view, u32 } = this.cpu.memory;
     const length = (view.getUint16(at + record.place, true) >>> 12) + 1;
     const rip = this.cpu.getU64(state.ipBase) + BigInt((u32[(at + record.extra) / 4] as number) - length);
-    return this.mode === decodeMode.code64 ? BigInt.asUintN(64, rip) : BigInt.asUintN(32, rip);
+    return this.fetch.mode === decodeMode.code64 ? BigInt.asUintN(64, rip) : BigInt.asUintN(32, rip);
   }
 
   /** The head of the block that a stub stands for, linked; 0 when that takes a new look from the start. */
@@ -331,10 +305,10 @@ export class Engine {
     const offset = (cpu.memory.u32[(stub + record.extra) / 4] as number) - 1;
     if (offset < 0 || offset >= 4096) return 0;
     const rip = this.ripOf(stub);
-    const physical = this.translateCode(rip);
+    const physical = this.fetch.translate(rip);
     if (physical < 0) return 0;
     const generation = this.code.generation;
-    const head = this.code.block(physical, this.mode);
+    const head = this.code.block(physical, this.fetch.mode);
     if (generation !== this.code.generation) return 0;
     if (head !== 0) this.code.link(stub, head);
     return head;
@@ -348,57 +322,20 @@ export class Engine {
     if (head !== 0 && generation === this.code.generation) this.code.forward(stale, head);
   }
 
-  private translateCode(rip: bigint): number {
-    const { cpu } = this;
-    const linear =
-      this.mode === decodeMode.code64 ? BigInt.asUintN(64, rip) : BigInt.asUintN(32, rip + cpu.segmentBase(CS));
-    const low = Number(linear & 0xffffffffn);
-    return this.architecture.translate(low, Number(linear >> 32n), access.execute, cpu.cpl === 3 ? 1 : 0);
-  }
-
   /**
-   * The record for RIP: the head of a block, or with `block` false any record of that instruction. 0 when there is
-   * none to run; then a step was made instead (the instruction crosses pages, or fetching it faulted).
+   * The record for RIP, see `CodeFetch`. 0 when there is none to run; then a step was made instead, or a breakpoint
+   * was met.
    */
   private locate(block: boolean): number {
-    const { cpu } = this;
-    const { rip } = cpu;
-    const legacy = this.mode !== decodeMode.code64;
-    const limit = cpu.getU32(state.segmentLimit + CS * 4);
-    if (legacy && rip > BigInt(limit)) {
-      this.deliver(this.architecture.refusal(13, 0, 'code.limit'));
-      return 0;
-    }
-    const physical = this.translateCode(rip);
-    if (physical < 0) {
-      this.deliver(this.architecture.fault as Fault);
-      return 0;
-    }
-    const action = this.native?.(physical);
-    if (action) {
-      if (block && this.code.hasBreak(physical & 0xfff)) this.passBreakpoint();
-      else this.executeNative(action);
-      return 0;
-    }
-    const offset = physical & 0xfff;
-    cpu.setU64(state.ipBase, BigInt.asUintN(64, rip - BigInt(offset)));
-    // In the page where the segment ends, each instruction is looked at on its own.
-    const tail = legacy && Number(rip) - offset + 0xfff + 15 > limit && limit < 0xffff0000;
-    const found =
-      physical >= 2 ** 32 || (tail && block)
-        ? 0
-        : block
-          ? this.code.block(physical, this.mode)
-          : this.code.instruction(physical, this.mode);
-    if (found === 0) {
-      if (tail && block) this.single();
-      else this.crossing(physical, rip);
-      return 0;
-    }
-    if (tail && this.beyondLimit(found, rip, limit)) return 0;
-    if (block && this.architecture.mayDerive(access.execute))
-      this.tables.fillJump(Number(rip & 0xffffffffn) | 0, Number(rip >> 32n) | 0, found, offset);
-    return found;
+    const { fetch } = this;
+    const found = fetch.find(block);
+    if (found !== 0) return found;
+    if (fetch.refused) this.deliver(fetch.refused);
+    else if (block && this.code.hasBreak(Number(this.linearRip & 0xfffn))) this.passBreakpoint();
+    else if (fetch.action) this.executeNative(fetch.action);
+    else if (fetch.alone) this.execute(fetch.alone);
+    else this.single();
+    return 0;
   }
 
   /** Native code is no instruction: nothing retires. */
@@ -413,29 +350,6 @@ export class Engine {
     }
     this.settle();
     this.cpu.setU32(state.leave, 1);
-  }
-
-  private beyondLimit(at: number, rip: bigint, limit: number): boolean {
-    const length = (this.cpu.memory.view.getUint16(at + record.place, true) >>> 12) + 1;
-    if (rip + BigInt(length) - 1n <= BigInt(limit)) return false;
-    this.deliver(this.architecture.refusal(13, 0, 'code.limit'));
-    return true;
-  }
-
-  /** One step of an instruction whose bytes lie in two pages. */
-  private crossing(physical: number, rip: bigint): void {
-    const { cpu } = this;
-    const next = this.translateCode(rip + BigInt(4096 - (physical & 0xfff)));
-    if (next < 0) {
-      // Shorter than the page allows after all? Only an instruction that needs the next page faults there.
-      this.deliver(this.architecture.fault as Fault);
-      return;
-    }
-    const at = this.code.crossing(physical, Math.floor(next / 4096), this.mode);
-    const limit = cpu.getU32(state.segmentLimit + CS * 4);
-    if (this.mode !== decodeMode.code64 && this.beyondLimit(at, rip, limit)) return;
-    cpu.setU64(state.ipBase, BigInt.asUintN(64, rip - BigInt(physical & 0xfff)));
-    this.execute(at);
   }
 
   private single(): void {
@@ -480,7 +394,8 @@ export class Engine {
     }
   }
 
-  private deliver(fault: Fault): void {
+  /** Delivers an exception at the present boundary, as a step. */
+  deliver(fault: Fault): void {
     if (this.beforeDelivery?.(fault)) return;
     this.deliveries++;
     this.counters.step++;
@@ -496,7 +411,7 @@ export class Engine {
   /** The usual delivery in 64-bit mode, made by the core from numbers alone; nothing is asked and no reason made. */
   private deliverInCore(): boolean {
     const { cpu, architecture, data } = this;
-    if (this.beforeDelivery || this.mode !== decodeMode.code64) return false;
+    if (this.beforeDelivery || this.fetch.mode !== decodeMode.code64) return false;
     const own = cpu.getI32(state.faultVector);
     if (own < 0 && !data.refusedByTranslation) return false;
     const vector = own < 0 ? architecture.faultVector : own;
@@ -517,7 +432,7 @@ export class Engine {
   /** After a transfer that the core's routines declined: what they read and write gets into the fast table. */
   private prime(vector: number | undefined): void {
     const { cpu } = this;
-    if (this.mode !== decodeMode.code64 || cpu.getU32(state.observed)) return;
+    if (this.fetch.mode !== decodeMode.code64 || cpu.getU32(state.observed)) return;
     const table = cpu.getU64(state.idtrBase);
     if (vector !== undefined) this.data.prime(table + BigInt(vector * 16), access.read);
     this.data.prime(cpu.getU64(state.gdtrBase), access.read);
@@ -578,11 +493,11 @@ export class Engine {
   decodeAt(rip: bigint): Instruction {
     const bytes: number[] = [];
     for (let n = 0; n < 15; n++) {
-      const physical = this.translateCode(rip + BigInt(n));
+      const physical = this.fetch.translate(rip + BigInt(n));
       if (physical < 0) break;
       bytes.push(Number(this.physical.peek(physical, 1)));
     }
-    const iced = new Iced(bitnessOf(this.mode), new Uint8Array(bytes), DecoderOptions.None);
+    const iced = new Iced(bitnessOf(this.fetch.mode), new Uint8Array(bytes), DecoderOptions.None);
     iced.ip = rip;
     const instruction = iced.decode();
     iced.free();

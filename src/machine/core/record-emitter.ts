@@ -1,10 +1,11 @@
 /** The interpreter's back end: operands come from the micro-op record at hand, registers live in the vCPU's state. */
 
 import { msrSlots } from '../../x86/msrs';
-import { c32, c64, Emitter, RSP, type SegmentNumber, type Size, truncate } from './emitter';
+import { c32, c64, RSP, type SegmentNumber, type Size, truncate } from './emitter';
 import { fast, JUMP_ENTRIES, RECORD_SIZE, record, state, status, VCPUS } from './layout';
 import { hostLoad, hostStore, type MemoryFunctions } from './memory-functions';
 import type { Shape } from './shapes';
+import { StatementWriter } from './statement-writer';
 import type { Transfers } from './transfers';
 import {
   br,
@@ -15,8 +16,7 @@ import {
   i32,
   i64,
   inState,
-  Label,
-  loop,
+  type Label,
   ret,
   setLocal,
   type Type,
@@ -40,13 +40,11 @@ const KERNEL_GS_BASE = state.msr + msrSlots.IA32_KERNEL_GS_BASE * 8;
 export const jumpIndex = (rip: Expr): Expr =>
   i32.and(i32.xor(i32.shl(i32.wrap(rip), c32(4)), i32.shrU(i32.wrap(rip), c32(8))), c32((JUMP_ENTRIES - 1) << 4));
 
-export class RecordEmitter extends Emitter {
+export class RecordEmitter extends StatementWriter {
   readonly size: Size;
   readonly addressSize: 16 | 32 | 64;
   readonly long: boolean;
-  private statements: Expr[] = [];
   private readonly used: Record<Type, number> = { i32: 0, i64: 0 };
-  private committed = false;
   private left = false;
   /** Linear address of the memory operand, once worked out; and where it lies in the hot path. */
   private operandAddress: Expr | undefined;
@@ -87,17 +85,7 @@ export class RecordEmitter extends Emitter {
     return this.statements;
   }
 
-  /** What was written so far. */
-  protected take(): Expr[] {
-    return this.statements;
-  }
-
-  // Statements
-
-  do(statement: Expr): void {
-    this.statements.push(statement);
-  }
-  private temporary(type: Type): number {
+  protected temporary(type: Type): number {
     if (this.at.kind === 'cold') return this.at.func.local(type);
     const pool = this.at.pool.get(type) ?? [];
     this.at.pool.set(type, pool);
@@ -105,50 +93,6 @@ export class RecordEmitter extends Emitter {
     pool[n] ??= this.at.func.local(type);
     return pool[n] as number;
   }
-  let(value: Expr): Expr {
-    if (value.opcode === 0x20 || value.opcode === 0x41 || value.opcode === 0x42) return value;
-    const type = value.type as Type;
-    const local = this.temporary(type);
-    this.do(setLocal(local, value));
-    return getLocal(local, type);
-  }
-  private collect(body: () => void): Expr[] {
-    const outer = this.statements;
-    this.statements = [];
-    body();
-    const inner = this.statements;
-    this.statements = outer;
-    return inner;
-  }
-  if(condition: Expr, then: () => void, otherwise?: () => void): void {
-    const committed = this.committed;
-    const yes = this.collect(then);
-    const after = this.committed;
-    this.committed = committed;
-    const no = otherwise && this.collect(otherwise);
-    this.committed ||= after;
-    this.do(when(condition, yes, no));
-  }
-  choose(condition: Expr, then: () => Expr, otherwise: () => Expr): Expr {
-    const result = this.variable(c64(0));
-    this.if(
-      condition,
-      () => result.set(then()),
-      () => result.set(otherwise()),
-    );
-    return result.get;
-  }
-  repeat(body: () => Expr): void {
-    const again = new Label();
-    const inner = this.collect(() => this.do(brIf(again, body())));
-    this.do(loop(again, inner));
-  }
-  variable(initial: Expr): { get: Expr; set(value: Expr): void } {
-    const local = this.temporary(initial.type as Type);
-    this.do(setLocal(local, initial));
-    return { get: getLocal(local, initial.type as Type), set: (value) => this.do(setLocal(local, value)) };
-  }
-
   // State
 
   protected field(offset: number, load: (address: Expr, offset?: number) => Expr): Expr {

@@ -53,7 +53,7 @@ class Routine extends RecordEmitter {
   }
   end(): void {
     this.do(ret(c32(1)));
-    this.func.body = this.take();
+    this.func.body = this.statements;
   }
   slowIf(condition: Expr): void {
     this.do(when(condition, [ret(c32(0))]));

@@ -2,14 +2,26 @@
 
 import type { Definition } from '../definition';
 import { c64, type Emitter, RDX, type Size, signExtend, truncate } from '../emitter';
-import { type Expr, i64, select } from '../wasm';
+import { type Expr, i32, i64, select } from '../wasm';
 
 const sizes: readonly Size[] = [32, 64];
+const UNDEFINED_OPCODE = 6;
 
 const zero = c64(0);
 const inverse = (value: Expr): Expr => i64.xor(value, c64(-1));
 const negative = (value: Expr): Expr => i64.sub(zero, value);
 const flag = (condition: Expr): Expr => i64.extendU(condition);
+
+const CR0_PE = 1;
+const VM = 0x20000;
+/**
+ * Instructions with a VEX prefix are not recognized in real-address and virtual-8086 mode (Intel SDM vol. 2, "Exceptions
+ * Type 13"); decoded code does not tell these from 16-bit protected mode.
+ */
+const requireProtected = (e: Emitter): void =>
+  e.if(i32.or(i64.eqz(i64.and(e.control('cr0'), c64(CR0_PE))), i64.ne(i64.and(e.flagsWord(), c64(VM)), zero)), () =>
+    e.fault(UNDEFINED_OPCODE, 'opcode.undefined'),
+  );
 
 /** Result and CF; SF ZF follow the result, the others are clear. */
 type Operation = (e: Emitter, a: Expr, b: Expr) => { readonly result: Expr; readonly carry: Expr };
@@ -27,6 +39,7 @@ const define = (
   sizes,
   first: 'write',
   emit: (e) => {
+    requireProtected(e);
     const b = e.read(second);
     const a = first === second ? b : e.read(first);
     const { result, carry } = operation(e, a, b);
@@ -60,6 +73,7 @@ const shiftWithoutFlags = (name: string, shift: (e: Emitter, a: Expr, count: Exp
   sizes,
   first: 'write',
   emit: (e) => {
+    requireProtected(e);
     const count = e.let(i64.and(e.read(2), c64(e.size - 1)));
     e.write(0, shift(e, e.read(1), count));
   },
@@ -74,6 +88,7 @@ const overMask = (name: string, collect: (low: Expr, next: Expr, source: Expr) =
     sizes,
     first: 'write',
     emit: (e: Emitter) => {
+      requireProtected(e);
       const mask = e.variable(e.read(2));
       const source = e.read(1);
       const result = e.variable(zero);
@@ -102,6 +117,7 @@ const mulx: Definition = {
   sizes,
   first: 'write',
   emit: (e) => {
+    requireProtected(e);
     const b = e.read(2);
     const a = e.gpr(RDX);
     const product = e.let(i64.mul(a, b));
@@ -152,6 +168,7 @@ export const bitManipulation: readonly Definition[] = [
     sizes,
     first: 'write',
     emit: (e) => {
+      requireProtected(e);
       const count = e.let(i64.and(e.immediate(), c64(e.size - 1)));
       const a = e.read(1);
       const turned = i64.or(i64.shrU(a, count), i64.shl(a, i64.sub(c64(32), count)));

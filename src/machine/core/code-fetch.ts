@@ -1,0 +1,104 @@
+/**
+ * Finds the records for RIP: the limit of CS, the translation, decoded code, and the cases that are executed one by
+ * one: native code, instructions that cross a page, the page in which the code segment ends.
+ */
+
+import type { CodeCache } from './code-cache';
+import { type DecodeMode, decodeMode } from './decoder';
+import type { Architecture } from './engine';
+import type { FastTables } from './fast-tables';
+import type { Fault } from './fault';
+import { access, record, state } from './layout';
+import { type CpuState, CS } from './state';
+
+const GENERAL_PROTECTION = 13;
+
+export class CodeFetch {
+  mode: DecodeMode = 0;
+  /** The action of native code at a physical address, one step; undefined: there is none. It may throw a Fault. */
+  native: ((physical: number) => (() => void) | undefined) | undefined;
+  /** After `find` gave 0, one of these says why; with none of them, the instruction is to be looked for on its own. */
+  refused: Fault | undefined;
+  action: (() => void) | undefined;
+  /** A record to be executed alone. */
+  alone = 0;
+
+  constructor(
+    private readonly cpu: CpuState,
+    private readonly architecture: Architecture,
+    private readonly code: CodeCache,
+    private readonly tables: FastTables,
+  ) {}
+
+  get isLong(): boolean {
+    return this.mode === decodeMode.code64;
+  }
+
+  linear(rip: bigint): bigint {
+    return this.isLong ? BigInt.asUintN(64, rip) : BigInt.asUintN(32, rip + this.cpu.segmentBase(CS));
+  }
+
+  /** Physical address of code, or -1 with the refusal in the architecture's `fault`. */
+  translate(rip: bigint): number {
+    const linear = this.linear(rip);
+    const low = Number(linear & 0xffffffffn);
+    return this.architecture.translate(low, Number(linear >> 32n), access.execute, this.cpu.cpl === 3 ? 1 : 0);
+  }
+
+  /** The record for RIP: the head of a block, or with `block` false any record of that instruction; or 0. */
+  find(block: boolean): number {
+    const { cpu } = this;
+    const { rip } = cpu;
+    this.refused = undefined;
+    this.action = undefined;
+    this.alone = 0;
+    const limit = this.isLong ? Number.POSITIVE_INFINITY : cpu.getU32(state.segmentLimit + CS * 4);
+    if (rip > limit) return this.refuse();
+    const physical = this.translate(rip);
+    if (physical < 0) {
+      this.refused = this.architecture.fault as Fault;
+      return 0;
+    }
+    this.action = this.native?.(physical);
+    if (this.action) return 0;
+    const offset = physical & 0xfff;
+    cpu.setU64(state.ipBase, BigInt.asUintN(64, rip - BigInt(offset)));
+    // Where the segment ends within reach of the page, each instruction is looked at on its own.
+    const tail = !this.isLong && Number(rip) - offset + 0xfff + 15 > limit && limit < 0xffff0000;
+    if (tail && block) return 0;
+    const found =
+      physical >= 2 ** 32
+        ? 0
+        : block
+          ? this.code.block(physical, this.mode)
+          : this.code.instruction(physical, this.mode);
+    if (found === 0) return this.crossing(physical, rip, limit);
+    if (tail && this.isBeyond(found, rip, limit)) return this.refuse();
+    if (block && this.architecture.mayDerive(access.execute))
+      this.tables.fillJump(Number(rip & 0xffffffffn) | 0, Number(rip >> 32n) | 0, found, offset);
+    return found;
+  }
+
+  private refuse(): 0 {
+    this.refused = this.architecture.refusal(GENERAL_PROTECTION, 0, 'code.limit');
+    return 0;
+  }
+
+  private isBeyond(at: number, rip: bigint, limit: number): boolean {
+    const length = (this.cpu.memory.view.getUint16(at + record.place, true) >>> 12) + 1;
+    return rip + BigInt(length) - 1n > limit;
+  }
+
+  /** An instruction whose bytes lie in two pages: it needs the second one too. */
+  private crossing(physical: number, rip: bigint, limit: number): 0 {
+    const next = this.translate(rip + BigInt(4096 - (physical & 0xfff)));
+    if (next < 0) {
+      this.refused = this.architecture.fault as Fault;
+      return 0;
+    }
+    const at = this.code.crossing(physical, Math.floor(next / 4096), this.mode);
+    if (this.isBeyond(at, rip, limit)) return this.refuse();
+    this.alone = at;
+    return 0;
+  }
+}
