@@ -92,3 +92,39 @@ test('two routines cannot have one slot', () => {
   expect(() => new Natives([routine, routine])).toThrow(RangeError);
   expect(() => new Natives([{ ...routine, address: 0xf0001 }])).toThrow(RangeError);
 });
+
+test('a string of many lines is written line by line, and leaves the registers alone', async () => {
+  const guest = await sector(`
+        mov     ax, 0x1301
+        mov     bx, 7
+        mov     cx, 300 * 2
+        xor     dx, dx
+        mov     bp, text
+        int     0x10
+        out     0xf4, al
+text:   times   100 db 'x', 10`);
+  expect(guest.run(1_000)).toMatchObject({ reason: 'guest-exit', value: 1 });
+  expect([guest.gpr(1), guest.gpr(2), guest.gpr(5)]).toEqual([600n, 0n, guest.symbol('text')]);
+  // INT, dispatch, about a step for each line, IRET.
+  expect(guest.machine.counters.step).toBeGreaterThan(100);
+  expect(guest.memory(0x4ac, 2)).toBe(0n);
+});
+
+test('a data area full of nonsense makes no endless work', async () => {
+  const guest = await sector(`
+        mov     word [0x44a], 0xffff
+        mov     byte [0x484], 0xff
+        mov     word [0x450], 0xffff
+        mov     ax, 0x0600
+        mov     cx, 0
+        mov     dx, 0xffff
+        int     0x10
+        mov     ax, 0x0e0a
+        int     0x10
+        mov     word [0x44a], 0
+        mov     ax, 0x0941
+        mov     cx, 0xffff
+        int     0x10
+        out     0xf4, al`);
+  expect(guest.run(1_000)).toMatchObject({ reason: 'guest-exit', value: 0x41 });
+});

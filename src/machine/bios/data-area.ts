@@ -23,6 +23,9 @@ export const dataArea = {
   keyBufferStart: 0x480,
   keyBufferEnd: 0x482,
   lastRow: 0x484,
+  /** Of no other use: characters of the present string written so far, and where the cursor was before it. */
+  stringDone: 0x4ac,
+  stringCursor: 0x4ae,
   /** Bit 1: the last scan code was 0xe0. */
   keyboardFlags: 0x496,
 } as const;

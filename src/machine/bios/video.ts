@@ -13,6 +13,8 @@ const GREY_ON_BLACK = 0x07;
 const SPACE = 0x20;
 const control = { bell: 7, backspace: 8, lineFeed: 10, carriageReturn: 13 } as const;
 const PAGES = 8;
+const MOST_COLUMNS = 132;
+const MOST_ROWS = 60;
 /** Bits of AL in `video.write-string`. */
 const string = { moveCursor: 1, withAttributes: 2 } as const;
 const PRESENT_CURSOR = 0xff;
@@ -40,8 +42,9 @@ class Page {
     private readonly call: BiosCall,
     private readonly number: number,
   ) {
-    this.columns = call.read(dataArea.columns, 2);
-    this.lastRow = call.read(dataArea.lastRow, 1);
+    // The program may have written anything there.
+    this.columns = Math.min(call.read(dataArea.columns, 2), MOST_COLUMNS);
+    this.lastRow = Math.min(call.read(dataArea.lastRow, 1), MOST_ROWS - 1);
     this.base = TEXT + (number % PAGES) * call.read(dataArea.pageSize, 2);
   }
 
@@ -173,18 +176,29 @@ const repeat = (call: BiosCall, write: (page: Page, at: Position) => void): void
   }
 };
 
-const writeString = (call: BiosCall): void => {
+/** Writes up to the end of a line in each action: a long string may scroll the screen many times. */
+const writeString = (call: BiosCall): number | undefined => {
   const page = new Page(call, call.get('bh'));
   const how = call.get('al');
-  const before = page.cursor;
-  if (call.get('dh') !== PRESENT_CURSOR) page.cursor = { row: call.get('dh'), column: call.get('dl') };
+  let done = call.read(dataArea.stringDone, 2);
+  if (done === 0) {
+    const { row, column } = page.cursor;
+    call.write(dataArea.stringCursor, 2, (row << 8) | column);
+    if (call.get('dh') !== PRESENT_CURSOR) page.cursor = { row: call.get('dh'), column: call.get('dl') };
+  }
   const width = how & string.withAttributes ? 2 : 1;
   const from = call.pointer('es', call.get('bp'));
-  for (let n = 0; n < call.get('cx'); n++) {
-    const at = from + n * width;
+  const end = call.get('cx');
+  for (let line = false; done < end && !line; done++) {
+    const at = from + done * width;
     page.type(call.read(at, 1), width === 2 ? call.read(at + 1, 1) : call.get('bl'));
+    line = call.read(at, 1) === control.lineFeed || page.cursor.column === 0;
   }
-  if (!(how & string.moveCursor)) page.cursor = before;
+  call.write(dataArea.stringDone, 2, done < end ? done : 0);
+  if (done < end) return 0;
+  const before = call.read(dataArea.stringCursor, 2);
+  if (!(how & string.moveCursor)) page.cursor = { row: before >>> 8, column: before & 0xff };
+  return undefined;
 };
 
 export const videoServices: Record<string, Service> = {
@@ -216,5 +230,5 @@ export const videoServices: Record<string, Service> = {
     call.set('ah', call.read(dataArea.columns, 2));
     call.set('bh', call.read(dataArea.activePage, 1));
   }),
-  'video.write-string': service(ticks.screen, writeString),
+  'video.write-string': [{ ticks: ticks.screen, run: writeString }],
 };
