@@ -139,3 +139,25 @@ test('RDGSBASE and WRGSBASE need CR4.FSGSBASE, and a canonical base', () => {
   // 32 bits: zero-extended
   expect(run(enabled(true), [0xf3, 0x0f, 0xae, 0xd8], { 0: -1n }).core.state.segmentBase(GS)).toBe(0xffff_ffffn);
 });
+
+test('instructions with a VEX prefix are not recognized in real mode', () => {
+  const mode = (cr0: bigint): Configuration => ({
+    bits: 32,
+    prepare: (state) => {
+      state.cr0 = cr0;
+    },
+  });
+  // andn, bzhi, mulx, pdep, rorx, shlx
+  const codes = [
+    [0xc4, 0xe2, 0x78, 0xf2, 0xc0],
+    [0xc4, 0xe2, 0x78, 0xf5, 0xc0],
+    [0xc4, 0xe2, 0x7b, 0xf6, 0xc0],
+    [0xc4, 0xe2, 0x7b, 0xf5, 0xc0],
+    [0xc4, 0xe3, 0x7b, 0xf0, 0xc0, 1],
+    [0xc4, 0xe2, 0x79, 0xf7, 0xc0],
+  ];
+  for (const code of codes) {
+    expect(run(mode(1n), code).vector).toBe(3);
+    expect(run(mode(0n), code).vector).toBe(6);
+  }
+});

@@ -65,7 +65,12 @@ export class Generator {
     this.plain = encodings(
       bits,
       random,
-      ({ mnemonic, operands }) => !excluded.test(mnemonic) && !loadsSegment(mnemonic, operands) && supported(mnemonic),
+      ({ mnemonic, operands, vex }) =>
+        !excluded.test(mnemonic) &&
+        !loadsSegment(mnemonic, operands) &&
+        supported(mnemonic) &&
+        // Real mode does not know VEX; Bochs 2.7 does.
+        !(vex && bits === 16),
     );
     this.branches = encodings(
       bits,
