@@ -44,7 +44,8 @@ export const bootMachine = async (
     ...(featureControl === undefined ? {} : { featureControl }),
   });
   machine.load(prepared);
-  return { machine, info: new ProgramInfo(program) };
+  // Native code lies below 1 MiB, where it is used with linear addresses that are physical ones.
+  return { machine, info: new ProgramInfo(program, (address) => machine.natives.nameOf(Number(address))) };
 };
 
 /** The assembler is only loaded for source: it takes longer to start than the machine. */

@@ -28,6 +28,8 @@ export interface CodeView {
   readonly info: ProgramInfo;
   /** Base of the code segment: what is added to the targets of near branches. */
   readonly base: bigint;
+  /** Is a byte no instruction, but something that the machine itself does? */
+  readonly isNative?: (address: LinearAddress) => boolean;
 }
 
 export const LONGEST = 15;
@@ -95,6 +97,12 @@ export const disassembleOne = (view: CodeView, address: LinearAddress): Disassem
     ...(near !== null && near.offset === 0n ? { symbol: near.symbol.name } : {}),
     ...(line === null ? {} : { line }),
   };
+  if (view.isNative?.(address))
+    return {
+      ...common,
+      bytes: view.read(address, 1),
+      text: `; native code: ${info.nameOf(address) ?? 'of the machine'}`,
+    };
   const row = withInstruction(view, address, (instruction, bytes): DisassemblyRow => {
     if (instruction.length === 0 || instruction.isInvalid) {
       const byte = bytes.slice(0, 1);

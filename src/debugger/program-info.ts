@@ -5,14 +5,21 @@ import type { LineRow, Program } from '../program/program';
 import { SymbolTable } from '../program/symbols';
 import type { LinearAddress } from '../x86/address';
 
+/** Further from the symbol than this, and outside its size, its name says nothing about an address. */
+const REACH = 0x1_0000n;
+
 export class ProgramInfo {
   readonly program: Program;
   readonly symbols: SymbolTable;
   readonly lines: LineTable;
   readonly rows: readonly LineRow[];
 
-  constructor(program: Program) {
+  private readonly firmware: (address: LinearAddress) => string | undefined;
+
+  /** @param firmware names code that is not the program's: services that the machine itself provides */
+  constructor(program: Program, firmware: (address: LinearAddress) => string | undefined = () => undefined) {
     this.program = program;
+    this.firmware = firmware;
     this.symbols = new SymbolTable(program.symbols);
     this.lines = new LineTable(program.lines);
     this.rows = program.lines;
@@ -20,13 +27,17 @@ export class ProgramInfo {
 
   /** `print+0x3`, or undefined far from every symbol. */
   nameOf(address: LinearAddress): string | undefined {
+    const own = this.firmware(address);
+    if (own !== undefined) return own;
     const near = this.symbols.at(address);
-    if (near === null) return undefined;
+    if (near === null || (near.offset >= REACH && near.offset >= BigInt(near.symbol.size))) return undefined;
     return near.offset === 0n ? near.symbol.name : `${near.symbol.name}+0x${near.offset.toString(16)}`;
   }
 
   /** The label that is not local at or below an address: the name of what runs there. */
   functionAt(address: LinearAddress): string | undefined {
+    const own = this.firmware(address);
+    if (own !== undefined) return own;
     const name = this.symbols.at(address)?.symbol.name;
     if (name === undefined) return undefined;
     const local = name.indexOf('.', 1);

@@ -50,14 +50,17 @@ const parts: ReadonlyMap<string, Part> = new Map(
   }),
 );
 
-const mask = (size: number): bigint => (1n << BigInt(size * 8)) - 1n;
+const MASKS: Readonly<Record<number, bigint>> = { 1: 0xffn, 2: 0xffffn, 4: 0xffff_ffffn, 8: 0xffff_ffff_ffff_ffffn };
+const mask = (size: 1 | 2 | 4 | 8): bigint => MASKS[size] as bigint;
 
 const generalRegister = (state: CpuState, { register, size, shift }: Part): RegisterPlace => {
   const name = gprNames64[register] as string;
   const field = mask(size) << shift;
+  const ones = mask(size);
   return {
     size,
-    read: () => (state.gpr(register) >> shift) & mask(size),
+    // Conditions of breakpoints read registers very often: nothing is computed that need not be.
+    read: size === 8 ? () => state.gpr(register) : () => (state.gpr(register) >> shift) & ones,
     // A 32-bit register is written as the processor writes it: the upper half becomes 0.
     write: (value) => ({
       name,

@@ -4,6 +4,7 @@
  */
 
 import type { FaultRecord } from '../machine/core/event';
+import { CS } from '../machine/core/state';
 import type { Machine } from '../machine/pc';
 import type { VirtualCpu } from '../machine/virtual-cpu';
 import { BadInput, type Files } from '../program/program';
@@ -135,7 +136,8 @@ export class Session {
       read: (address, length) => peekLinear(vcpu.cpu, address, length),
       bits,
       info: this.info,
-      base: bits === 64 ? 0n : vcpu.state.segmentBase(1),
+      base: bits === 64 ? 0n : vcpu.state.segmentBase(CS),
+      isNative: (address) => this.machine.natives.at(Number(address)) !== undefined,
     };
   }
 }

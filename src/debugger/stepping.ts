@@ -67,7 +67,9 @@ export class Stepper {
     if (cpu === undefined || caller === undefined)
       throw new BadInput('no caller can be found on the stack to step out to');
     const there = () => cpu.state.cpl > caller.ring || (cpu.state.cpl === caller.ring && cpu.state.rsp >= caller.rsp);
-    return (await this.control.runTo(vcpu, [caller.address], there)) ?? { reason: 'step', vcpu };
+    // A fault's handler may go past the instruction that faulted.
+    const past = caller.entered === 'interrupt' ? this.after(vcpu, caller.address) : [];
+    return (await this.control.runTo(vcpu, [caller.address, ...past], there)) ?? { reason: 'step', vcpu };
   }
 
   /** Runs until the vCPU arrives at an address. */
@@ -81,6 +83,7 @@ export class Stepper {
     const cpu = machine.cpus[vcpu];
     const from = cpu === undefined ? null : this.info.lines.at(currentAddress(cpu));
     if (cpu === undefined || from === null) return this.instruction(vcpu, depth, true);
+    const start = currentAddress(cpu);
     let slept = performance.now();
     for (let n = 1; ; n++) {
       const called = this.passage(vcpu)?.kind === 'call';
@@ -90,7 +93,8 @@ export class Stepper {
       const now = this.info.lines.at(address);
       // Code that has no source was called: out of it again. Where it was jumped to, that is where we are.
       if (now === null) return called ? this.backFromUnknown(vcpu) : undefined;
-      if (now.line !== from.line || now.file !== from.file || this.begins(address)) return undefined;
+      if (now.line !== from.line || now.file !== from.file) return undefined;
+      if (address <= start && this.begins(address)) return undefined;
       if (this.control.wantsPause) return { reason: 'pause', vcpu };
       if (n % STEPS_PER_LOOK === 0 && performance.now() - slept > PATIENCE) {
         await yieldToHost();

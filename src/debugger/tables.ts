@@ -88,7 +88,9 @@ export const interruptRows = (cpu: Cpu): TableRow[] => {
   for (let vector = 0; vector < VECTORS && vector * size + size - 1 <= limit; vector++) {
     const address = linear(base + BigInt(vector * size));
     const text = real ? realVector(cpu, address) : gateAt(cpu, address, long);
-    if (text !== undefined) rows.push({ index: vector, address, text: named(vector, text) });
+    // In real mode interrupts of the BIOS and of devices share vectors with all exceptions but the first.
+    if (text !== undefined)
+      rows.push({ index: vector, address, text: real && vector > 7 ? text : named(vector, text) });
   }
   return rows;
 };

@@ -29,6 +29,13 @@ const scope = (desk: Desk, wanted: string): Item[] => {
   return all.find(({ name }) => name === wanted)?.items() ?? [];
 };
 
+/** A register by any of its names, also one that no row shows: `ax`, `cr0.pg`. */
+const printRegister = (desk: Desk, name: string): void => {
+  const place = desk.session.environment(desk.vcpu).registers.get(name);
+  if (place === undefined) throw new BadInput(`there is no register \`${name}\``);
+  printItems(desk, [{ name, value: hex(place.read()) }]);
+};
+
 /** One scope, or the items whose names are given, with their parts. */
 const showScope =
   (name: string) =>
@@ -37,7 +44,7 @@ const showScope =
     if (operand === '') return printItems(desk, items);
     for (const word of operand.toLowerCase().split(/[\s,]+/)) {
       const found = items.filter((item) => item.name.toLowerCase() === word);
-      if (found.length === 0) throw new BadInput(`${word}: not among ${items.map((item) => item.name).join(' ')}`);
+      if (found.length === 0) printRegister(desk, word);
       printItems(desk, found);
       for (const { children } of found) printItems(desk, children?.() ?? [], '  ');
     }
