@@ -108,7 +108,9 @@ export class Paging {
     const rule = walk.descend(low, high) ?? this.refusal(walk.rights, kind, who);
     if (rule !== undefined) {
       // A page fault drops what is cached for its address, so that it does not recur once memory allows the access.
-      if (this.keep && this.tlb.dropPage(low, high)) this.cpu.translationsDropped();
+      const { tlb } = this;
+      const cached = this.keep && (tlb.lookup(false, low, high) || tlb.lookup(true, low, high));
+      if (cached && tlb.dropPage(low, high)) this.cpu.translationsDropped();
       this.refuse(PF, this.errorCode(rule, kind, who), low, high, rule);
       return -1;
     }
