@@ -9,11 +9,17 @@ import type { Engine } from './core/engine';
 import { state as layout } from './core/layout';
 import type { CpuState } from './core/state';
 import { armedBreakpoints, breakpointHits, breakpointReason, debugException, singleStep } from './cpu/debug-registers';
+import { LONG, modeOf } from './cpu/mode';
+import { peekTranslation } from './cpu/paging';
 import type { Processor } from './cpu/processor';
 
 const SHADOW = 3;
 const BLOCKED_BY_MOV_SS = 2;
 const DR6_BS = 1 << 14;
+/** L0 - L3 and G0 - G3 of DR7. */
+const ENABLED = 0xff;
+const PREFIXES: ReadonlySet<number> = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]);
+const LONGEST = 15;
 
 export class DebugTraps {
   private onExecution = false;
@@ -29,6 +35,8 @@ export class DebugTraps {
     const { state } = this;
     const armed = armedBreakpoints(state);
     this.onExecution = armed.some(({ condition }) => condition === 'execute');
+    // The next instruction may be one that is armed.
+    state.setU32(layout.leave, 1);
     this.engine.watch(
       'guest',
       armed
@@ -45,6 +53,7 @@ export class DebugTraps {
 
   /** A port was accessed: breakpoints on ports exist with CR4.DE. */
   portAccessed(port: number, size: number): void {
+    if ((this.state.getU32(layout.dr + 7 * 8) & ENABLED) === 0) return;
     this.pend(breakpointHits(this.state, 'port', BigInt(port), size));
   }
 
@@ -77,10 +86,39 @@ export class DebugTraps {
     // The shadows last for one instruction.
     state.setU32(layout.interruptibility, state.getU32(layout.interruptibility) & ~SHADOW);
     const { deliveries } = engine;
+    const opcode = flags & flagBits.TF ? this.opcode() : 0;
     engine.step();
-    // An exception, INT n included, clears TF for its handler: no trap is left over.
-    const entered = engine.deliveries !== deliveries || processor.enteredHandler;
-    if (flags & flagBits.TF && !entered) this.pend(DR6_BS);
+    // An exception clears TF for its handler: no trap is left over.
+    if (engine.deliveries !== deliveries) return;
+    if (this.trapFollows(opcode, flags)) this.pend(DR6_BS);
+  }
+
+  /**
+   * Is there a single-step trap after an instruction that raised nothing? INT n, INT3, INT1 and INTO clear TF as
+   * exceptions do; for SYSCALL and SYSRET it is the new TF that counts, so that IA32_FMASK can keep a kernel untraced.
+   */
+  private trapFollows(opcode: number, flags: number): boolean {
+    const now = this.state.getU32(layout.flags);
+    if (opcode === 0x0f05 || opcode === 0x0f07) return (now & flagBits.TF) !== 0;
+    if (!(flags & flagBits.TF)) return false;
+    if (opcode === 0xcc || opcode === 0xcd || opcode === 0xf1) return false;
+    return opcode !== 0xce || (this.state.rflags & flagBits.TF) !== 0;
+  }
+
+  /** Opcode of the instruction at RIP, with 0F before it where it has one; nothing is translated for the guest. */
+  private opcode(): number {
+    const { engine, processor } = this;
+    const long = modeOf(this.state) === LONG;
+    let escape = 0;
+    for (let n = 0; n < LONGEST; n++) {
+      const physical = peekTranslation(processor.cpu, engine.linearRip + BigInt(n));
+      if (physical === undefined) return 0;
+      const byte = Number(processor.cpu.physical.peek(physical, 1));
+      if (escape !== 0) return escape | byte;
+      if (byte === 0x0f) escape = 0x0f00;
+      else if (!PREFIXES.has(byte) && !(long && (byte & 0xf0) === 0x40)) return byte;
+    }
+    return 0;
   }
 
   /** Delivers debug traps of the instruction that was completed, unless MOV SS holds them back. */

@@ -521,6 +521,7 @@ export class Machine {
       emit: (kind, make) => this.emit(index, kind, make),
       portRead: (port, size) => {
         const value = this.devices.io.read(port, size);
+        this.cpus[index]?.debug.portAccessed(port, size);
         this.emit(index, 'port', () => ({ port, size, access: 'r', value }));
         return value;
       },
@@ -528,6 +529,7 @@ export class Machine {
         this.emit(index, 'port', () => ({ port, size, access: 'w', value }));
         this.touched();
         this.devices.io.write(port, size, value);
+        this.cpus[index]?.debug.portAccessed(port, size);
       },
       apic: {
         taskPriority: () => apic()?.cr8 ?? 0,

@@ -1,10 +1,18 @@
 /** All trials, by what they are about. */
 
+import { debugTrials } from './debug';
 import { exceptionTrials } from './exceptions';
+import { longTrials } from './long';
+import { modeTrials } from './modes';
 import { pagingTrials } from './paging';
+import { segmentTrials } from './segments';
 import type { Trial } from './trial';
 
 export const groups: Readonly<Record<string, readonly Trial[]>> = {
   exceptions: exceptionTrials,
   paging: pagingTrials,
+  modes: modeTrials,
+  segments: segmentTrials,
+  long: longTrials,
+  debug: debugTrials,
 };

@@ -36,7 +36,10 @@ const toRing3 = (label: string) => `
 `;
 
 export const pagingTrials = [
-  trial('an entry that is not present ends the walk at each level', 64, `
+  trial(
+    'an entry that is not present ends the walk at each level',
+    64,
+    `
         call small_pages
         mov qword [0x60008], 0
         fault 14 code=0 cr2=0x401234 walk.present: mov al, [0x401234]
@@ -47,18 +50,27 @@ export const pagingTrials = [
         mov rbx, 0x100000000
         fault 14 code=0 cr2=0x100000000 walk.present: mov al, [rbx]
         mov rbx, 0x8000000000
-        fault 14 code=2 cr2=0x8000000000 walk.present: mov [rbx], al`),
-  trial('fetching from where nothing is mapped', 64, `
+        fault 14 code=2 cr2=0x8000000000 walk.present: mov [rbx], al`,
+  ),
+  trial(
+    'fetching from where nothing is mapped',
+    64,
+    `
         mov qword [resume], back
         mov rbx, 0x100000000
         call rbx
 back:   expect dword [saved_vector], 14
         expect dword [saved_code], 0
         expect dword [saved_cr2+4], 1
-        expect dword [saved_rip+4], 1`, {
-    more: [{ vector: 14, errorCode: 0, cr2: 0x1_0000_0000n, rule: 'walk.present' }],
-  }),
-  trial('a supervisor writes to a read-only page unless CR0.WP', 64, `
+        expect dword [saved_rip+4], 1`,
+    {
+      more: [{ vector: 14, errorCode: 0, cr2: 0x1_0000_0000n, rule: 'walk.present' }],
+    },
+  ),
+  trial(
+    'a supervisor writes to a read-only page unless CR0.WP',
+    64,
+    `
         call small_pages
         mov qword [0x60008], 0x401001
         mov al, [0x401000]
@@ -71,8 +83,12 @@ back:   expect dword [saved_vector], 14
         fault 14 code=3 cr2=0x401000 walk.writable: mov [0x401000], al
         fault 14 code=3 cr2=0x401008 walk.writable: lock inc dword [0x401008]
         mov qword [0x60008], 0x401003
-        mov [0x401000], al`),
-  trial('a user needs U/S and R/W at every level', 64, `
+        mov [0x401000], al`,
+  ),
+  trial(
+    'a user needs U/S and R/W at every level',
+    64,
+    `
         call open_pages
         call small_pages
         ${toRing3('user1')}
@@ -89,8 +105,12 @@ user3:  mov al, [0x400000]
         invlpg [0x400000]
         ${toRing3('user4')}
 user4:  mov al, [0x400000]
-        fault 14 code=7 cr2=0x400000 walk.writable: mov [0x400000], al`),
-  trial('a user fetches from a supervisor page', 64, `
+        fault 14 code=7 cr2=0x400000 walk.writable: mov [0x400000], al`,
+  ),
+  trial(
+    'a user fetches from a supervisor page',
+    64,
+    `
         call open_pages
         call small_pages
         mov qword [resume], back
@@ -99,8 +119,13 @@ user4:  mov al, [0x400000]
         jmp to_ring3
 back:   expect dword [saved_vector], 14
         expect dword [saved_code], 5
-        expect dword [saved_rip], 0x402000`, { more: [{ vector: 14, errorCode: 5, cr2: 0x40_2000n, rule: 'walk.user' }] }),
-  trial('XD forbids fetches once EFER.NXE is set, and is reserved before', 64, `
+        expect dword [saved_rip], 0x402000`,
+    { more: [{ vector: 14, errorCode: 5, cr2: 0x40_2000n, rule: 'walk.user' }] },
+  ),
+  trial(
+    'XD forbids fetches once EFER.NXE is set, and is reserved before',
+    64,
+    `
         call small_pages
         mov byte [0x401000], 0xc3
         mov byte [0x60008+7], 0x80
@@ -119,8 +144,13 @@ back:   expect dword [saved_vector], 14
         expect dword [saved_code], 0x11
         expect dword [saved_cr2], 0x401000
         mov byte [0x60008+7], 0
-        call rax`, { more: [{ vector: 14, errorCode: 17, cr2: 0x40_1000n, rule: 'walk.nx' }] }),
-  trial('SMEP: the supervisor fetches nothing from a user page', 64, `
+        call rax`,
+    { more: [{ vector: 14, errorCode: 17, cr2: 0x40_1000n, rule: 'walk.nx' }] },
+  ),
+  trial(
+    'SMEP: the supervisor fetches nothing from a user page',
+    64,
+    `
         call small_pages
         or qword [0x91000], 4
         or qword [0x92000], 4
@@ -139,8 +169,13 @@ back:   expect dword [saved_vector], 14
         expect dword [saved_rip], 0x401000
         mov qword [0x60008], 0x401003
         invlpg [rax]
-        call rax`, { more: [{ vector: 14, errorCode: 17, cr2: 0x40_1000n, rule: 'walk.smep' }] }),
-  trial('SMAP: the supervisor touches user pages only with EFLAGS.AC', 64, `
+        call rax`,
+    { more: [{ vector: 14, errorCode: 17, cr2: 0x40_1000n, rule: 'walk.smep' }] },
+  ),
+  trial(
+    'SMAP: the supervisor touches user pages only with EFLAGS.AC',
+    64,
+    `
         call small_pages
         or qword [0x91000], 4
         or qword [0x92000], 4
@@ -159,25 +194,39 @@ back:   expect dword [saved_vector], 14
         mov rax, cr4
         and eax, ~0x200000
         mov cr4, rax
-        mov al, [0x401000]`, { cpu: 'skylake' }),
-  trial('reserved bits of entries', 64, `
+        mov al, [0x401000]`,
+    { cpu: 'skylake' },
+  ),
+  trial(
+    'reserved bits of entries',
+    64,
+    `
         call small_pages
         mov byte [0x60008+6], 0x0f
         fault 14 code=9 cr2=0x401000 walk.reserved: mov al, [0x401000]
         mov qword [0x93018], 0x602083
-        fault 14 code=0xb cr2=0x600000 walk.reserved: mov [0x600000], al`),
-  trial('reserved bits where nothing else is mapped end in a triple fault', 64, `
+        fault 14 code=0xb cr2=0x600000 walk.reserved: mov [0x600000], al`,
+  ),
+  trial(
+    'reserved bits where nothing else is mapped end in a triple fault',
+    64,
+    `
         or qword [0x91000], 0x80
         mov rax, cr3
 gone:   mov cr3, rax
-        nop`, {
-    ends: 'triple-fault',
-    more: [
-      { vector: 14, errorCode: 9, rule: 'walk.reserved' },
-      { vector: 8, errorCode: 0, rule: 'double-fault' },
-    ],
-  }),
-  trial('a page of 1 GiB', 64, `
+        nop`,
+    {
+      ends: 'triple-fault',
+      more: [
+        { vector: 14, errorCode: 9, rule: 'walk.reserved' },
+        { vector: 8, errorCode: 0, rule: 'double-fault' },
+      ],
+    },
+  ),
+  trial(
+    'a page of 1 GiB',
+    64,
+    `
         mov qword [0x92008], 0x83
         mov rax, cr3
         mov cr3, rax
@@ -185,8 +234,12 @@ gone:   mov cr3, rax
         expect dword [0x40050000], 0x1234
         mov qword [0x92008], 0x2083
         mov cr3, rax
-        fault 14 code=9 cr2=0x40050000 walk.reserved: mov eax, [0x40050000]`),
-  trial('accessed and dirty bits', 64, `
+        fault 14 code=9 cr2=0x40050000 walk.reserved: mov eax, [0x40050000]`,
+  ),
+  trial(
+    'accessed and dirty bits',
+    64,
+    `
         call small_pages
         and qword [0x93010], -0x61
         mov rax, cr3
@@ -208,8 +261,12 @@ gone:   mov cr3, rax
         fault 14 code=3 cr2=0x403000 walk.writable: mov [0x403000], al
         mov rbx, [0x60018]
         and ebx, -0x21
-        expect ebx, 0x403001`),
-  trial('a stale translation is used until INVLPG', 64, `
+        expect ebx, 0x403001`,
+  ),
+  trial(
+    'a stale translation is used until INVLPG',
+    64,
+    `
         call small_pages
         mov byte [0x401000], 1
         mov byte [0x402000], 2
@@ -219,16 +276,26 @@ gone:   mov cr3, rax
         expect al, 1
         invlpg [0x401000]
         mov al, [0x401000]
-        expect al, 2`, { not: { bochs: 'a processor may forget a translation at any time' } }),
-  trial('without a TLB every access walks', 64, `
+        expect al, 2`,
+    { not: { bochs: 'a processor may forget a translation at any time' } },
+  ),
+  trial(
+    'without a TLB every access walks',
+    64,
+    `
         call small_pages
         mov byte [0x401000], 1
         mov byte [0x402000], 2
         mov al, [0x401000]
         mov qword [0x60008], 0x402003
         mov al, [0x401000]
-        expect al, 2`, { tlb: 'none', not: { qemu: 'it has a TLB', bochs: 'it has a TLB' } }),
-  trial('global translations survive MOV to CR3, and go with CR4.PGE', 64, `
+        expect al, 2`,
+    { tlb: 'none', not: { qemu: 'it has a TLB', bochs: 'it has a TLB' } },
+  ),
+  trial(
+    'global translations survive MOV to CR3, and go with CR4.PGE',
+    64,
+    `
         call small_pages
         mov rax, cr4
         or al, 0x80
@@ -253,8 +320,13 @@ gone:   mov cr3, rax
         and al, 0x7f
         mov cr4, rax
         mov bl, [0x401000]
-        expect bl, 2`, { not: { qemu: 'TCG drops global translations as well, which is allowed', bochs: 'as QEMU' } }),
-  trial('PCIDs keep translations apart, and bit 63 of CR3 keeps them', 64, `
+        expect bl, 2`,
+    { not: { qemu: 'TCG drops global translations as well, which is allowed', bochs: 'as QEMU' } },
+  ),
+  trial(
+    'PCIDs keep translations apart, and bit 63 of CR3 keeps them',
+    64,
+    `
         call small_pages
         mov byte [0x403000], 1
         mov byte [0x404000], 2
@@ -276,8 +348,13 @@ gone:   mov cr3, rax
         mov eax, 0x91000
         mov cr3, rax
         mov bl, [0x401000]
-        expect bl, 2`, { not: { qemu: 'TCG of this version has no PCID', bochs: 'it drops more, which is allowed' } }),
-  trial('32-bit paging: present, writable, user', 32, `
+        expect bl, 2`,
+    { not: { qemu: 'TCG of this version has no PCID', bochs: 'it drops more, which is allowed' } },
+  ),
+  trial(
+    '32-bit paging: present, writable, user',
+    32,
+    `
         call tables32
         ${pagingOn}
         mov dword [0x61000+0x50*4], 0
@@ -286,8 +363,12 @@ gone:   mov cr3, rax
         mov dword [0x61000+0x50*4], 0x50001
         mov eax, [0x50000]
         fault 14 code=3 cr2=0x50000 walk.writable: mov [0x50000], eax
-        fault 14 code=2 cr2=0x400000 walk.present: mov [0x400000], eax`),
-  trial('32-bit paging: pages of 4 MiB need CR4.PSE', 32, `
+        fault 14 code=2 cr2=0x400000 walk.present: mov [0x400000], eax`,
+  ),
+  trial(
+    '32-bit paging: pages of 4 MiB need CR4.PSE',
+    32,
+    `
         call tables32
         mov dword [0x60004], 0x83
         mov eax, cr4
@@ -298,8 +379,12 @@ gone:   mov cr3, rax
         expect dword [0x450000], 0x4321
         mov dword [0x60004], 0x200083
         invlpg [0x400000]
-        fault 14 code=9 cr2=0x450000 walk.reserved: mov eax, [0x450000]`),
-  trial('32-bit paging: ring 3', 32, `
+        fault 14 code=9 cr2=0x450000 walk.reserved: mov eax, [0x450000]`,
+  ),
+  trial(
+    '32-bit paging: ring 3',
+    32,
+    `
         call tables32
         mov dword [0x61000+0x10*4], 0x10007
         mov dword [0x61000+0x11*4], 0x11007
@@ -310,8 +395,12 @@ gone:   mov cr3, rax
         jmp to_ring3
 user:   fault 14 code=5 cr2=0x50000 walk.user: mov eax, [0x50000]
         expect dword [saved_cs], 0x23
-        expect dword [saved_rsp], 0x70000`),
-  trial('PAE paging: 2 MiB pages, XD, reserved bits', 32, `
+        expect dword [saved_rsp], 0x70000`,
+  ),
+  trial(
+    'PAE paging: 2 MiB pages, XD, reserved bits',
+    32,
+    `
         ${paePages}
         ${pagingOn}
         mov dword [0x200000], 77
@@ -320,8 +409,12 @@ user:   fault 14 code=5 cr2=0x50000 walk.user: mov eax, [0x50000]
         mov dword [0x62004], 0x80000000
         invlpg [0x400000]
         fault 14 code=9 cr2=0x400000 walk.reserved: mov eax, [0x400000]
-        fault 14 code=0 cr2=0x40000000 walk.present: mov eax, [0x40000000]`),
-  trial('PDPTEs are loaded by MOV to CR3, with their reserved bits checked', 32, `
+        fault 14 code=0 cr2=0x40000000 walk.present: mov eax, [0x40000000]`,
+  ),
+  trial(
+    'PDPTEs are loaded by MOV to CR3, with their reserved bits checked',
+    32,
+    `
         ${paePages}
         ${pagingOn}
         mov dword [0x60008], 0x61001
@@ -332,8 +425,13 @@ user:   fault 14 code=5 cr2=0x50000 walk.user: mov eax, [0x50000]
         expect dword [0x40050000], 0x777
         mov dword [0x60008], 0x61003
         fault 13 code=0 pdpte.reserved: mov cr3, eax
-        expect dword [0x40050000], 0x777`, { not: { qemu: 'TCG reads PDPTEs at every walk', bochs: 'see docs' } }),
-  trial('an instruction across two pages faults at the second', 64, `
+        expect dword [0x40050000], 0x777`,
+    { not: { qemu: 'TCG reads PDPTEs at every walk', bochs: 'see docs' } },
+  ),
+  trial(
+    'an instruction across two pages faults at the second',
+    64,
+    `
         call small_pages
         mov byte [0x401fff], 0xb0
         mov byte [0x402000], 0x5a
@@ -351,16 +449,25 @@ back:   expect dword [saved_vector], 14
         expect dword [saved_rip], 0x401fff
         mov byte [0x401fff], 0xc3
         mov eax, 0x401fff
-        call rax`, { more: [{ vector: 14, errorCode: 0, cr2: 0x40_2000n, rule: 'walk.present' }] }),
-  trial('a store across two pages changes nothing when the second refuses', 64, `
+        call rax`,
+    { more: [{ vector: 14, errorCode: 0, cr2: 0x40_2000n, rule: 'walk.present' }] },
+  ),
+  trial(
+    'a store across two pages changes nothing when the second refuses',
+    64,
+    `
         call small_pages
         mov qword [0x401ff8], 0
         mov qword [0x60010], 0
         invlpg [0x402000]
         mov rax, -1
         fault 14 code=2 cr2=0x402000 walk.present: mov [0x401ffc], rax
-        expect dword [0x401ffc], 0`),
-  trial('MOV to CR0, CR3 and CR4 refuse what is reserved', 64, `
+        expect dword [0x401ffc], 0`,
+  ),
+  trial(
+    'MOV to CR0, CR3 and CR4 refuse what is reserved',
+    64,
+    `
         mov rax, cr4
         mov rbx, rax
         bts rbx, 15
@@ -382,5 +489,7 @@ back:   expect dword [saved_vector], 14
         fault 13 code=0 cr0.pg-in-64-bit-mode: mov cr0, rax
         mov rax, cr3
         bts rax, 50
-        fault 13 code=0 cr3.reserved: mov cr3, rax`, { not: { qemu: 'it checks fewer bits' } }),
+        fault 13 code=0 cr3.reserved: mov cr3, rax`,
+    { not: { qemu: 'it checks fewer bits' } },
+  ),
 ];

@@ -52,7 +52,8 @@ const EXPECT = /^\s*(\w+:)?\s*expect\s+(.+?),\s*([^,]+)$/;
 export const trial = (name: string, bits: Bits, text: string, options: Options = {}): Trial => {
   const faults: ExpectedFault[] = [];
   let checks = 0;
-  const failing = (jump: string): string => `${jump} check${++checks}\n mov al, ${checks}\n jmp failed\ncheck${checks}:`;
+  const failing = (jump: string): string =>
+    `${jump} check${++checks}\n mov al, ${checks}\n jmp failed\ncheck${checks}:`;
   const equal = (what: string, value: string): string => ` cmp ${what}, ${value}\n ${failing('je')}`;
   const lines = text.split('\n').map((line) => {
     const expectation = EXPECT.exec(line);
@@ -63,7 +64,12 @@ export const trial = (name: string, bits: Bits, text: string, options: Options =
     const told = parse(words);
     if (kind !== 'soft' && told.rule) {
       const { vector, errorCode, cr2, rule } = told;
-      faults.push({ vector, ...(errorCode === undefined ? {} : { errorCode }), ...(cr2 === undefined ? {} : { cr2 }), rule });
+      faults.push({
+        vector,
+        ...(errorCode === undefined ? {} : { errorCode }),
+        ...(cr2 === undefined ? {} : { cr2 }),
+        rule,
+      });
     }
     const here = ++checks;
     const wide = bits === 16 ? 'word' : 'dword';

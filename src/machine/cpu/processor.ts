@@ -21,8 +21,6 @@ export class Processor implements Architecture {
   readonly paging: Paging;
   /** The faults that led to a shutdown, frozen when it happened. */
   shutdownChain: readonly FaultRecord[] | undefined;
-  /** The instruction just executed was INT n, INT3, INTO or INT1. */
-  enteredHandler = false;
   /** Debug registers were written. */
   debugChanged: (() => void) | undefined;
 
@@ -65,7 +63,6 @@ export class Processor implements Architecture {
   execute(instruction: Instruction): void {
     const { state } = this.cpu;
     const before = state.getU32(layout.flags) & ATTENTION;
-    this.enteredHandler = softwareInterrupts.has(instruction.mnemonic);
     executeSlow(this.cpu, instruction);
     if (instruction.mnemonic === Mnemonic.Mov && instruction.op0Register >= Register.DR0) this.debugChanged?.();
     const changed = (before ^ state.getU32(layout.flags)) & ATTENTION;
@@ -105,8 +102,6 @@ export class Processor implements Architecture {
     return supportsInstruction(this.cpu, instruction);
   }
 }
-
-const softwareInterrupts = new Set([Mnemonic.Int, Mnemonic.Int3, Mnemonic.Into, Mnemonic.Int1]);
 
 /** Which of its rules a segment refused by. */
 const segmentRule = (rights: number, write: boolean) => {
