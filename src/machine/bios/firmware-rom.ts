@@ -8,7 +8,7 @@ import { mpTables } from '../devices/mp-tables';
 import type { Natives } from '../native';
 
 /** Where the tables are. The MP Specification wants its pointer in the upper half. */
-export const firmware = {
+const firmware = {
   start: 0xe0000,
   end: 0x100000,
   rsdp: 0xe0000,
