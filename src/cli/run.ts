@@ -7,6 +7,7 @@ import { bootMachine } from '../debugger/boot';
 import { type Ending, ending, endingOf } from '../debugger/endings';
 import { parseEventFilters } from '../debugger/event-filter';
 import { explainChain } from '../debugger/explain';
+import type { MachineSettings } from '../debugger/machine-options';
 import { Slices, yieldToHost } from '../debugger/slices';
 import type { Machine, Stop } from '../machine/pc';
 import { BadInput } from '../program/program';
@@ -23,7 +24,7 @@ const STDERR = 2;
 export const run: Run = async (given) => {
   const json = given.values.get('--json');
   const output = new GuestOutput(json === '-' ? STDERR : undefined);
-  const started = performance.now();
+  let started = performance.now();
   let machine: Machine | undefined;
   const finish = (end: Ending): number => {
     output.flush();
@@ -40,9 +41,13 @@ export const run: Run = async (given) => {
       throw new BadInput('-o: says where a --trace goes; there is none');
     const sinks = { serial: output.put, console: output.put };
     ({ machine } = await bootMachine(new DiskFiles(), path ?? null, settings, sinks));
+    started = performance.now();
     const trace = filters.length === 0 ? undefined : new Trace(machine, filters, given.values.get('-o'));
     try {
-      const { end, stop } = await runMachine(machine, output, settings.maxInstructions, settings.noReboot);
+      const { end, stop } = await runMachine(machine, settings, () => {
+        output.flush();
+        trace?.flush();
+      });
       output.flush();
       report(machine, end, stop, output.last);
       return finish(end);
@@ -66,9 +71,8 @@ interface Ran {
 
 const runMachine = async (
   machine: Machine,
-  output: GuestOutput,
-  maxInstructions: number | undefined,
-  noReboot: boolean,
+  { maxInstructions, noReboot }: MachineSettings,
+  afterSlice: () => void,
 ): Promise<Ran> => {
   const interrupted = { yes: false };
   const interrupt = (): void => {
@@ -81,7 +85,7 @@ const runMachine = async (
       if (machine.counters.retired >= (maxInstructions ?? Number.POSITIVE_INFINITY))
         return { end: ending('budget'), stop: undefined };
       const stop = slices.run(machine, maxInstructions);
-      output.flush();
+      afterSlice();
       const end = endingOf(stop, noReboot);
       if (end !== undefined) return { end, stop };
       if (stop.reason === 'reset') machine.reset();

@@ -33,7 +33,7 @@ export class Trace {
     if (this.own) closeSync(this.descriptor);
   }
 
-  private flush(): void {
+  flush(): void {
     if (this.lines === '') return;
     writeSync(this.descriptor, this.lines);
     this.lines = '';

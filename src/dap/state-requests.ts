@@ -120,7 +120,7 @@ const scopes = (context: Context, place: FramePlace): NamedItems[] => {
 };
 
 /** One row of a tree, with a reference of its own when it can be opened. */
-export const variable = (context: Context, vcpu: number, parent: string, item: Item): DebugProtocol.Variable => {
+const variable = (context: Context, vcpu: number, parent: string, item: Item): DebugProtocol.Variable => {
   const { name, value, expression, settable, address, type, children } = item;
   const path = `${parent}/${name}`;
   return {

@@ -37,7 +37,7 @@ export const LONGEST = 15;
 let formatter: Formatter | undefined;
 
 /** One instruction as NASM would be given it, without symbols. */
-export const formatInstruction = (instruction: Instruction): string => {
+const formatInstruction = (instruction: Instruction): string => {
   if (formatter === undefined) {
     formatter = new Formatter(FormatterSyntax.Nasm);
     formatter.hexPrefix = '0x';

@@ -34,7 +34,7 @@ const exitCodes: Readonly<Record<Exclude<Outcome, 'guest-exit'>, number>> = {
 export const ending = (outcome: Exclude<Outcome, 'guest-exit'>): Ending => ({ outcome, exitCode: exitCodes[outcome] });
 
 /** The value at the debug-exit port becomes an odd status below 256. */
-export const guestExit = (value: number): Ending => ({ outcome: 'guest-exit', exitCode: ((value & 0x7f) << 1) | 1 });
+const guestExit = (value: number): Ending => ({ outcome: 'guest-exit', exitCode: ((value & 0x7f) << 1) | 1 });
 
 /** The ending that a stop of the machine means; undefined when it can go on. A reset is one only with `noReboot`. */
 export const endingOf = (stop: Stop, noReboot: boolean): Ending | undefined => {

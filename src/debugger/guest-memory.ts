@@ -49,8 +49,7 @@ export const peekValue = (cpu: Cpu, address: LinearAddress, size: number): bigin
 export const peekPhysical = (physical: PhysicalMemory, address: number, size: number): bigint =>
   littleEndian(physical.peekBytes(address, size));
 
-export const littleEndian = (bytes: Uint8Array): bigint =>
-  bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+const littleEndian = (bytes: Uint8Array): bigint => bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
 
 export const bytesOf = (value: bigint, size: number): Uint8Array =>
   Uint8Array.from({ length: size }, (_, i) => Number((value >> BigInt(i * 8)) & 0xffn));

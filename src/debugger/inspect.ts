@@ -39,7 +39,7 @@ export interface Scope {
 }
 
 /** `0x3 RW0 LEN0=1`: the names of the bits that are set, with the values of fields of several bits. */
-export const decodeBits = (value: bigint, bits: RegisterBits): string =>
+const decodeBits = (value: bigint, bits: RegisterBits): string =>
   Object.entries(bits)
     .map(([name, { bit, width = 1 }]) => {
       const part = (value >> BigInt(bit)) & ((1n << BigInt(width)) - 1n);
@@ -83,7 +83,7 @@ const generalRegisters = (state: CpuState, info: ProgramInfo): Item[] => {
 };
 
 /** The flags that are set: `CF ZF IOPL=3`. */
-export const flagsText = (value: number): string =>
+const flagsText = (value: number): string =>
   flags
     .map(({ name, bit, width }) => {
       const part = (value >>> bit) & (2 ** width - 1);
@@ -183,7 +183,7 @@ const tableParts = (name: string, { base, limit }: { readonly base: bigint; read
 ];
 
 /** Intel SDM vol. 3, "Segment Selectors". */
-export const selectorText = (selector: number): string =>
+const selectorText = (selector: number): string =>
   selector < 4 ? 'null' : `entry ${selector >>> 3} of the ${selector & 4 ? 'LDT' : 'GDT'}, RPL ${selector & 3}`;
 
 const bitItems = (name: string, value: bigint): Item[] =>

@@ -183,9 +183,3 @@ export const stackSize = (state: CpuState): 2 | 4 | 8 => {
   return state.segmentAccess(SS) & BIG ? 4 : 2;
 };
 const BIG = 1 << 14;
-
-/** The 64-bit name of a register by any of its names: `al` is a part of `rax`. */
-export const wholeRegister = (name: string): string | undefined => {
-  const part = parts.get(name);
-  return part === undefined ? undefined : gprNames64[part.register];
-};

@@ -49,6 +49,8 @@ export class RunControl {
   private unsubscribe: () => void = () => {};
   /** An ending that was shown before: going on from there is the end. */
   private shown: Ending | undefined;
+  /** Inputs there were at that ending. */
+  private inputs = 0;
 
   constructor(machine: Machine, breakpoints: Breakpoints, limits: RunLimits) {
     this.machine = machine;
@@ -56,8 +58,9 @@ export class RunControl {
     this.limits = limits;
   }
 
-  /** The ending that has been shown: the machine does not go on any more. */
+  /** The ending that has been shown: the machine does not go on any more, unless input has come that may wake it. */
   get ended(): Ending | undefined {
+    if (this.shown?.outcome === 'halted' && this.machine.log.entries.length !== this.inputs) this.shown = undefined;
     return this.shown;
   }
 
@@ -163,6 +166,7 @@ export class RunControl {
     if (ends !== undefined) {
       // Faults in circles can go on for another round; all other ends are final.
       if (stop.reason !== 'no-progress') this.shown = ends;
+      this.inputs = machine.log.entries.length;
       return { reason: 'ending', vcpu, ending: ends, stop };
     }
     switch (stop.reason) {

@@ -69,7 +69,7 @@ stdout, and then what the guest prints goes to stderr. The result of \`run\` and
 | \`outcome\` | \`halted\`, \`power-off\`, \`reset\`, \`guest-exit\`, \`bad-input\`, \`budget\`, \`triple-fault\`, \`internal-error\`, \`no-progress\` or \`interrupted\` |
 | \`exitCode\` | the exit status |
 | \`instructions\` | instructions retired |
-| \`seconds\`, \`mips\` | time of the host, start-up included, and millions of instructions a second |
+| \`seconds\`, \`mips\` | time of the host for the run, and millions of instructions a second |
 | \`stateHash\` | 128 bits over the whole state of the machine; equal for equal states |
 | \`events\` | how often what happened: \`traps\` by mnemonic, \`interrupts\` and \`softwareInterrupts\` by vector, other kinds in all |
 

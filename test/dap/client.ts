@@ -15,7 +15,7 @@ export type Stopped = DebugProtocol.StoppedEvent['body'];
 type Row = DebugProtocol.Variable;
 
 /** Lines of a guest that carry a mark: `; #LOOP`. Counted from 1. */
-export const marks = (source: string): Record<string, number> =>
+const marks = (source: string): Record<string, number> =>
   Object.fromEntries(
     source.split('\n').flatMap((line, index) => {
       const name = /#([A-Z]\w*)/.exec(line)?.[1];

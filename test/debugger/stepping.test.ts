@@ -195,3 +195,38 @@ test('looking at everything changes nothing', async () => {
   await looked.session.continue();
   expect(machine.stateHash()).toBe(plain.session.machine.stateHash());
 });
+
+test('a halted machine goes on when input comes that wakes it', async () => {
+  const guest = await debug(`bits 64
+        lidt [idtr]
+        mov al, 0xef                ; line 4: COM1
+        out 0x21, al
+        mov dx, 0x3f9
+        mov al, 1                   ; received data
+        out dx, al
+        mov dx, 0x3fc
+        mov al, 8                   ; OUT2 lets the interrupt through
+        out dx, al
+        sti
+        hlt
+        mov al, bl
+        out 0xf4, al
+        hlt
+handler: mov dx, 0x3f8
+        in al, dx
+        mov bl, al
+        mov al, 0x20
+        out 0x20, al
+        iretq
+align 16
+idt:    times 0xc * 16 db 0
+        dw handler - $$, 0x08, 0x8e00, 0x10
+        dq 0
+idtr:   dw 0xd * 16 - 1
+        dq idt
+`);
+  expect(await guest.session.continue()).toMatchObject({ reason: 'ending', ending: { outcome: 'halted' } });
+  expect(await guest.session.continue()).toMatchObject({ reason: 'ending', ending: { outcome: 'halted' } });
+  guest.session.machine.input({ kind: 'serial', bytes: [5] });
+  expect(await guest.session.continue()).toMatchObject({ ending: { outcome: 'guest-exit', exitCode: 11 } });
+});
