@@ -109,13 +109,13 @@ export class DebugTraps {
   private opcode(): number {
     const { engine, processor } = this;
     const long = modeOf(this.state) === LONG;
-    let escape = 0;
+    let prefix = 0;
     for (let n = 0; n < LONGEST; n++) {
       const physical = peekTranslation(processor.cpu, engine.linearRip + BigInt(n));
       if (physical === undefined) return 0;
       const byte = Number(processor.cpu.physical.peek(physical, 1));
-      if (escape !== 0) return escape | byte;
-      if (byte === 0x0f) escape = 0x0f00;
+      if (prefix !== 0) return prefix | byte;
+      if (byte === 0x0f) prefix = 0x0f00;
       else if (!PREFIXES.has(byte) && !(long && (byte & 0xf0) === 0x40)) return byte;
     }
     return 0;

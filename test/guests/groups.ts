@@ -1,6 +1,8 @@
 /** All trials, by what they are about. */
 
+import { codeTrials } from './code';
 import { debugTrials } from './debug';
+import { eventTrials } from './events';
 import { exceptionTrials } from './exceptions';
 import { longTrials } from './long';
 import { modeTrials } from './modes';
@@ -15,4 +17,6 @@ export const groups: Readonly<Record<string, readonly Trial[]>> = {
   segments: segmentTrials,
   long: longTrials,
   debug: debugTrials,
+  events: eventTrials,
+  code: codeTrials,
 };

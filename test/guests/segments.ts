@@ -287,7 +287,8 @@ other:  pop eax
         mov ecx, 8
         lar eax, ecx
         jnz bad
-        expect eax, 0x00cf9b00
+        and eax, 0x00f0ff00
+        expect eax, 0x00c09b00
         lsl eax, ecx
         expect eax, -1
         verr cx

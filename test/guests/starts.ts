@@ -68,6 +68,10 @@ failed: mov bl, al
         mov dx, 0x3f8
         out dx, al
         out 0xf4, al
+        mov dx, 0x3fd
+sending: in al, dx
+        test al, 0x40
+        jz sending
         mov dx, 0x8900
         mov al, 'S'
         out dx, al

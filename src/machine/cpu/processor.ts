@@ -66,8 +66,8 @@ export class Processor implements Architecture {
     executeSlow(this.cpu, instruction);
     if (instruction.mnemonic === Mnemonic.Mov && instruction.op0Register >= Register.DR0) this.debugChanged?.();
     const changed = (before ^ state.getU32(layout.flags)) & ATTENTION;
-    if (changed || state.getU32(layout.interruptibility) & 3 || state.getU32(layout.activity))
-      state.setU32(layout.leave, 1);
+    const waiting = state.getU32(layout.activity) || state.getU32(layout.pendingNmi);
+    if (changed || waiting || state.getU32(layout.interruptibility) & 3) state.setU32(layout.leave, 1);
   }
 
   deliver(fault: Fault): void {

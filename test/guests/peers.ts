@@ -1,0 +1,205 @@
+/**
+ * The same images on QEMU and Bochs: a boot sector brings them to the state of the boot contract and jumps to the
+ * guest, which tells its value by the debug-exit port, or on Bochs by COM1.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { assembleProgram } from '../../src/assembler/assemble';
+import { withFolder } from '../program/qemu';
+import { ORIGIN } from './starts';
+import type { Bits, Trial } from './trial';
+
+const SECTOR = 512;
+/** Bochs wants whole cylinders. */
+const CYLINDER = 16 * 63 * SECTOR;
+
+/** Value of the exit port; undefined when the guest did not get there: a reset, or no end. */
+export type PeerOutcome = number | undefined;
+
+const assembled = (source: string): Uint8Array => {
+  const { segments } = assembleProgram(source, { file: 'trial.asm' });
+  const start = Math.min(...segments.map(({ physical }) => Number(physical)));
+  const end = Math.max(...segments.map(({ physical, size }) => Number(physical) + size));
+  const bytes = new Uint8Array(end - start);
+  for (const { physical, bytes: own } of segments) bytes.set(own, Number(physical) - start);
+  return bytes;
+};
+
+const disk = (trial: Trial): Uint8Array => {
+  const guest = assembled(trial.source);
+  const sectors = Math.ceil(guest.length / SECTOR);
+  const bytes = new Uint8Array(CYLINDER);
+  bytes.set(assembled(bootSector(trial.bits, sectors)));
+  bytes.set(guest, SECTOR);
+  return bytes;
+};
+
+/** QEMU's exit status is value * 2 + 1. */
+export const onQemu = (trial: Trial): PeerOutcome =>
+  withFolder((folder) => {
+    const file = join(folder, 'disk');
+    writeFileSync(file, disk(trial));
+    const { status } = spawnSync(
+      'qemu-system-x86_64',
+      [
+        ...'-accel tcg -cpu max -m 16 -display none -nodefaults -no-reboot'.split(' '),
+        ...'-device isa-debug-exit,iobase=0xf4,iosize=4'.split(' '),
+        ...['-drive', `file=${file},format=raw`],
+      ],
+      { stdio: 'ignore', timeout: 20_000 },
+    );
+    return status === null || !(status & 1) ? undefined : status >> 1;
+  });
+
+export const onBochs = (trial: Trial): PeerOutcome =>
+  withFolder((folder) => {
+    const [file, serial, configuration] = ['disk', 'serial', 'bochsrc'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(file, disk(trial));
+    const model = trial.cpu === 'haswell' ? 'corei7_haswell_4770' : 'corei7_skylake_x';
+    const lines = [
+      'display_library: term',
+      'sound: driver=dummy, waveoutdrv=dummy',
+      'speaker: enabled=0',
+      'megs: 16',
+      'romimage: file=/usr/share/bochs/BIOS-bochs-latest',
+      'vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest',
+      `cpu: model=${model}, ips=100000000, reset_on_triple_fault=0`,
+      `com1: enabled=1, mode=file, dev=${serial}`,
+      `ata0-master: type=disk, path=${file}, mode=flat, cylinders=1, heads=16, spt=63`,
+      'boot: disk',
+      `log: ${join(folder, 'log')}`,
+      'panic: action=fatal',
+      'error: action=ignore',
+    ];
+    writeFileSync(configuration, lines.join('\n'));
+    // The distribution's build has its debugger on, and the terminal for a display: both want a terminal.
+    spawnSync('script', ['-qec', `bochs -q -f ${configuration}`, '/dev/null'], {
+      input: 'c\n',
+      stdio: ['pipe', 'ignore', 'ignore'],
+      env: { ...process.env, TERM: 'xterm' },
+      timeout: 20_000,
+    });
+    return existsSync(serial) ? readFileSync(serial).at(-1) : undefined;
+  });
+
+const bootSector = (bits: Bits, sectors: number): string => `
+bits 16
+org 0x7c00
+        jmp 0:start
+start:  cli
+        xor ax, ax
+        mov ds, ax
+        mov es, ax
+        mov ss, ax
+        mov sp, 0x7c00
+        mov cx, ${sectors}
+read:   mov ah, 0x42
+        mov si, packet
+        push cx
+        int 0x13
+        pop cx
+        jc stuck
+        add word [packet+6], 0x20
+        inc dword [packet+8]
+        loop read
+        in al, 0x92
+        or al, 2
+        and al, 0xfe
+        out 0x92, al
+        mov al, 0xff
+        out 0x21, al
+        out 0xa1, al
+        cli
+${bits === 16 ? real : bits === 32 ? wide : long}
+stuck:  hlt
+        jmp stuck
+align 8
+gdt:    dq 0
+        dq ${bits === 64 ? '0x00af9b000000ffff' : '0x00cf9b000000ffff'}
+        dq 0x00cf93000000ffff
+        dq 0x00cf9b000000ffff
+gdtr:   dw 31
+        dd gdt
+packet: db 16, 0
+        dw 1, 0, ${ORIGIN[bits] >> 4}
+        dq 1
+        times 510-($-$$) db 0
+        dw 0xaa55
+`;
+
+const real = `
+        mov eax, 0x10
+        mov cr0, eax
+        mov ax, 0x8000
+        mov ss, ax
+        xor sp, sp
+        jmp 0:${ORIGIN[16]}
+`;
+const wide = `
+        lgdt [gdtr]
+        mov eax, 0x11
+        mov cr0, eax
+        jmp 8:flat
+bits 32
+flat:   mov ax, 0x10
+        mov ds, ax
+        mov es, ax
+        mov ss, ax
+        mov fs, ax
+        mov gs, ax
+        mov esp, 0x90000
+        xor eax, eax
+        mov cr4, eax
+        jmp ${ORIGIN[32]}
+bits 16
+`;
+const long = `
+        mov ax, 0x9100
+        mov es, ax
+        xor eax, eax
+        xor di, di
+        mov cx, 0x1800
+        cld
+        rep stosd
+        mov dword [es:0], 0x92003
+        mov dword [es:0x1000], 0x93003
+        mov dword [es:0x1008], 0x94003
+        mov dword [es:0x1010], 0x95003
+        mov dword [es:0x1018], 0x96003
+        mov di, 0x2000
+        mov eax, 0x83
+        mov cx, 2048
+page:   mov [es:di], eax
+        add di, 8
+        add eax, 0x200000
+        loop page
+        mov eax, 0x20
+        mov cr4, eax
+        mov eax, 0x91000
+        mov cr3, eax
+        mov ecx, 0xc0000080
+        xor edx, edx
+        mov eax, 0x100
+        wrmsr
+        lgdt [gdtr]
+        mov eax, 0x80000011
+        mov cr0, eax
+        jmp 8:flat
+bits 64
+flat:   mov ax, 0x10
+        mov ds, ax
+        mov es, ax
+        mov ss, ax
+        mov fs, ax
+        mov gs, ax
+        mov esp, 0x90000
+        mov eax, ${ORIGIN[64]}
+        jmp rax
+bits 16
+`;
