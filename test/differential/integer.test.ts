@@ -30,7 +30,7 @@ const run = (bits: 32 | 64, data: bigint, cases: number, seed: number, cores: Ca
   if (!native) return;
   const random = new Random(SEED * 1000 + seed);
   const generator = new Generator(bits, random, (mnemonic) => native.supports(mnemonic), data + 0x1000n);
-  const differences = compare(native, { bits, data, cases, length: 4, generator, random, strict, cores });
+  const differences = compare(native, { bits, data, cases, length: 3, generator, random, strict, cores });
   for (const [core] of cores) {
     reached.all = core.names;
     for (const name of core.reached) reached[`native${bits}`].add(name);
@@ -57,7 +57,7 @@ test.skipIf(!has32)(
   () => {
     run(32, DATA, CASES * 0.5, 3, [
       [new Simulated({ bits: 32 }), 1],
-      [new Simulated({ bits: 32, segmented: true }), 2],
+      [new Simulated({ bits: 32, segmented: true }), 3],
       [new Simulated({ bits: 32, stepping: true }), 8],
     ]);
   },
