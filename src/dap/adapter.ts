@@ -83,6 +83,6 @@ const refuse = (response: DebugProtocol.Response, error: unknown, showUser: bool
   response.success = false;
   response.message = expected ? text : `internal error of Ringside, please report it: ${text}`;
   response.body = {
-    error: { id: expected ? BAD_INPUT : INTERNAL, format: response.message.replace(/[{}]/g, '$&'), showUser },
+    error: { id: expected ? BAD_INPUT : INTERNAL, format: response.message, showUser },
   };
 };

@@ -33,7 +33,7 @@ export const stateHandlers = (context: Context): Handlers => ({
           id: frameId(vcpu, start + n),
           name: `${one.name ?? hex(one.address)} (${one.mode}, ring ${one.ring})`,
           line: at === null ? 0 : context.lineToClient(at.line),
-          column: 0,
+          column: at === null || context.client.columnsStartAt1 === false ? 0 : 1,
           instructionPointerReference: hex(one.address),
           ...(at === null ? { presentationHint: 'subtle' as const } : { source: context.sourceOf(at.file) }),
         };
