@@ -4,7 +4,7 @@
  * table.
  */
 
-import type { Stop } from './pc';
+import type { Stop } from './stop';
 import type { VirtualCpu } from './virtual-cpu';
 
 interface Watched {

@@ -8,25 +8,25 @@ import { firmwareRoms } from './bios/firmware-rom';
 import { type Prepared, placeMemory, resetCpu, setBootState, startApplicationProcessor } from './boot';
 import { Breakpoints } from './breakpoints';
 import type { Counters } from './core/engine';
-import type { EventKind, FaultRecord } from './core/event';
+import type { EventKind } from './core/event';
 import type { Fault } from './core/fault';
 import { Handlers } from './core/handlers';
 import { state as layout } from './core/layout';
 import { CoreMemory } from './core/memory';
-import { type AccessSize, type DeviceSpace, PhysicalMemory } from './core/physical';
+import { PhysicalMemory } from './core/physical';
 import { coreFor } from './core/relocation';
-import type { CpuState } from './core/state';
-import type { Surroundings } from './cpu/cpu';
 import { deliverInterrupt, deliverNmi } from './cpu/interrupt-delivery';
 import { type CpuModel, makeModel } from './cpu/model';
 import { createDevices, type Devices } from './devices/board-devices';
-import type { MmioBus } from './devices/bus';
 import type { FwCfgFile } from './devices/fw-cfg';
 import { Events } from './events';
 import { type Input, InputLog } from './history/input-log';
 import { type Snapshot, Snapshots } from './history/snapshot';
 import { applyInput } from './input';
 import { Natives } from './native';
+import type { Stop } from './stop';
+import { deviceSpaceOf, type Surrounding, surroundingsOf } from './surroundings';
+import { collectCounts, transferEvents } from './transfer-counts';
 import { activity, VirtualCpu } from './virtual-cpu';
 
 export interface MachineOptions {
@@ -52,27 +52,6 @@ export interface MachineOptions {
   readonly firmwareFiles?: readonly FwCfgFile[];
 }
 
-/** Why a run came back. */
-export type Stop =
-  | { readonly reason: 'limit' }
-  | { readonly reason: 'breakpoint'; readonly vcpu: number; readonly linear: bigint }
-  | {
-      readonly reason: 'watchpoint';
-      readonly vcpu: number;
-      readonly id: number;
-      readonly access: 'read' | 'write';
-      readonly address: bigint;
-    }
-  | { readonly reason: 'fault'; readonly vcpu: number; readonly fault: Fault }
-  | { readonly reason: 'requested'; readonly what: string }
-  /** Nothing but outside input can wake the machine; `never` not even that. */
-  | { readonly reason: 'halted'; readonly never: boolean }
-  | { readonly reason: 'power-off' }
-  | { readonly reason: 'reset'; readonly by: string }
-  | { readonly reason: 'guest-exit'; readonly value: number }
-  | { readonly reason: 'triple-fault'; readonly vcpu: number; readonly chain: readonly FaultRecord[] }
-  | { readonly reason: 'no-progress'; readonly vcpu: number };
-
 /** What the board itself keeps in a snapshot. */
 type Saved = Readonly<{
   steps: Counters;
@@ -83,31 +62,16 @@ type Saved = Readonly<{
   cursor: number;
 }>;
 
-/** Events that are part of a transfer. */
-const transferEvents: readonly EventKind[] = ['trap', 'int', 'ring', 'mode', 'syscall'];
-
-/** Takes the counts that the core has kept since the last time. */
-const collectCounts = (state: CpuState, count: (kind: EventKind, detail: number, times: number) => void): void => {
-  const take = (offset: number, kind: EventKind, detail: number): void => {
-    const times = state.getU32(offset);
-    if (times === 0) return;
-    count(kind, detail, times);
-    state.setU32(offset, 0);
-  };
-  for (let vector = 0; vector < 256; vector++) {
-    take(layout.trapCounts + vector * 4, 'trap', vector);
-    take(layout.trapCounts + (256 + vector) * 4, 'int', vector);
-  }
-  take(layout.ringCount, 'ring', 0);
-  take(layout.syscallCount, 'syscall', 0);
-};
+const endings: ReadonlySet<Stop['reason']> = new Set(['guest-exit', 'power-off', 'reset'] as const);
 
 /** Steps of one vCPU before the next has its turn. */
 const TURN = 1000;
 /** Steps without a retired instruction or a REP iteration after which a run is given up. */
 const PATIENCE = 1_000_000;
 
-export class Machine {
+export type { Stop };
+
+export class Machine implements Surrounding {
   readonly memory = new CoreMemory();
   readonly physical = new PhysicalMemory(this.memory);
   readonly events: Events = new Events(
@@ -151,7 +115,7 @@ export class Machine {
       typeof options.cpu === 'object' ? options.cpu : makeModel(options.cpu ?? 'haswell', { cpus: count, index: 0 });
     this.random = options.seed ?? 1n;
     this.devices = this.makeDevices(count);
-    this.physical.devices = this.deviceSpace();
+    this.physical.devices = deviceSpaceOf(this);
     const cpus: VirtualCpu[] = [];
     for (let index = 0; index < count; index++) {
       const module = coreFor(options.core, index);
@@ -160,7 +124,7 @@ export class Machine {
         index,
         this.physical,
         this.model,
-        this.surroundings(index),
+        surroundingsOf(this, index),
         core,
         options.tlb ?? 'keep',
       );
@@ -196,7 +160,8 @@ export class Machine {
   private get step(): number {
     return this.cpus[this.current]?.engine.position ?? this.steps.step;
   }
-  private now(): number {
+  /** Virtual time: ticks of the time-stamp counter. */
+  now(): number {
     return this.step + this.extraTime;
   }
 
@@ -252,7 +217,8 @@ export class Machine {
     this.stop({ reason: 'requested', what });
   }
   private stop(stop: Stop): void {
-    this.stopRequest ??= stop;
+    // What ends the machine is not to be lost behind what only interrupts it.
+    if (!this.stopRequest || endings.has(stop.reason)) this.stopRequest = stop;
     for (const vcpu of this.cpus) vcpu.state.setU32(layout.leave, 1);
   }
 
@@ -490,7 +456,7 @@ export class Machine {
     this.cpus[this.current]?.state.setU32(layout.leave, 1);
   }
 
-  private emit(vcpu: number, kind: EventKind, make: () => Record<string, unknown>): void {
+  emit(vcpu: number, kind: EventKind, make: () => Record<string, unknown>): void {
     this.events.emit(kind, () => ({ step: this.step, vcpu, rip: this.cpus[vcpu]?.engine.rip ?? 0n }), make);
   }
 
@@ -509,84 +475,17 @@ export class Machine {
   }
 
   /** Something was written to a device: what it will do next may have changed. */
-  private touched(): void {
+  touched(): void {
     this.cpus[this.current]?.state.setU32(layout.leave, 1);
     this.nextEvent = 0;
   }
 
-  private surroundings(index: number): Surroundings {
-    const apic = () => this.devices.localApics[index];
-    return {
-      now: () => this.now(),
-      emit: (kind, make) => this.emit(index, kind, make),
-      portRead: (port, size) => {
-        const value = this.devices.io.read(port, size);
-        this.cpus[index]?.debug.portAccessed(port, size);
-        this.emit(index, 'port', () => ({ port, size, access: 'r', value }));
-        return value;
-      },
-      portWrite: (port, size, value) => {
-        this.emit(index, 'port', () => ({ port, size, access: 'w', value }));
-        this.touched();
-        this.devices.io.write(port, size, value);
-        this.cpus[index]?.debug.portAccessed(port, size);
-      },
-      apic: {
-        taskPriority: () => apic()?.cr8 ?? 0,
-        setTaskPriority: (value) => {
-          const own = apic();
-          if (own) own.cr8 = value;
-          this.touched();
-        },
-        readMsr: (register) => apic()?.readMsr(register),
-        writeMsr: (register, value) => {
-          this.touched();
-          return apic()?.writeMsr(register, value) ?? false;
-        },
-        baseChanged: (value) => {
-          this.touched();
-          apic()?.writeMsr(0x1b, value);
-        },
-        deadline: () => apic()?.readMsr(0x6e0) ?? 0n,
-        setDeadline: (value) => {
-          this.touched();
-          apic()?.writeMsr(0x6e0, value);
-        },
-      },
-      random: () => {
-        // SplitMix64 by its constants: the seed is the only randomness there is.
-        this.random = BigInt.asUintN(64, this.random + 0x9e3779b97f4a7c15n);
-        let z = this.random;
-        z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
-        z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
-        return z ^ (z >> 31n);
-      },
-    };
-  }
-
-  private deviceSpace(): DeviceSpace {
-    const access = (address: number, size: AccessSize, work: (at: number, width: 1 | 2 | 4) => bigint): bigint => {
-      if (size !== 8) return work(address, size);
-      return work(address, 4) | (work(address + 4, 4) << 32n);
-    };
-    const bus = () => this.devices.mmio[this.current] as MmioBus;
-    const space: DeviceSpace = {
-      read: (address, size) => {
-        const value = access(address, size as AccessSize, (at, width) => BigInt(bus().read(at, width)));
-        this.emit(this.current, 'mmio', () => ({ address: BigInt(address), size, access: 'r', value }));
-        return value;
-      },
-      peek: (address, size) => access(address, size as AccessSize, (at, width) => BigInt(bus().peek(at, width))),
-      write: (address, size, value) => {
-        this.emit(this.current, 'mmio', () => ({ address: BigInt(address), size, access: 'w', value }));
-        this.touched();
-        access(address, size as AccessSize, (at, width) => {
-          const part = (value >> BigInt((at - address) * 8)) & ((1n << BigInt(width * 8)) - 1n);
-          bus().write(at, width, Number(part));
-          return 0n;
-        });
-      },
-    };
-    return space;
+  /** SplitMix64 by its constants: the seed is the only randomness there is. */
+  nextRandom(): bigint {
+    this.random = BigInt.asUintN(64, this.random + 0x9e3779b97f4a7c15n);
+    let z = this.random;
+    z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
+    z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
+    return z ^ (z >> 31n);
   }
 }

@@ -56,6 +56,7 @@ export class VirtualCpu {
       core.code,
     );
     this.debug = new DebugTraps(this.state, this.processor, this.engine);
+    this.cpu.watcher = this.engine.data;
     this.processor.debugChanged = () => this.debug.changed();
     physical.onA20(() => this.engine.translationsDropped());
   }

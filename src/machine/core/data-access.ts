@@ -68,7 +68,8 @@ export class DataAccess {
     this.alignment = undefined;
     const here = 4096 - (low & 0xfff);
     const done = here >= size ? this.within(low, high, size, kind) : this.across(low, high, size, kind, here);
-    if (done && this.watches.length > 0 && kind !== access.probe) this.watch(low, high, size, kind);
+    if (done && this.isWatching && kind !== access.probe)
+      this.touched((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0), size, kind === access.read ? 'read' : 'write');
     return done ? 0 : 1;
   };
 
@@ -149,12 +150,14 @@ export class DataAccess {
     return this.watches.some((watch) => watch.address < from + 4096n && watch.address + BigInt(watch.size) > from);
   }
 
-  private watch(low: number, high: number, size: number, kind: 0 | 1 | 2): void {
-    const address = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-    const what = kind === access.read ? 'read' : 'write';
+  get isWatching(): boolean {
+    return this.watches.length > 0;
+  }
+  /** Tells whoever watches these bytes. */
+  touched(address: bigint, size: number, kind: 'read' | 'write'): void {
     for (const watch of this.watches)
-      if (watch[what] && watch.address < address + BigInt(size) && watch.address + BigInt(watch.size) > address)
-        watch.hit(what, address, size);
+      if (watch[kind] && watch.address < address + BigInt(size) && watch.address + BigInt(watch.size) > address)
+        watch.hit(kind, address, size);
   }
 
   private device(physical: number, size: AccessSize, kind: 0 | 1 | 2): void {

@@ -52,8 +52,15 @@ export interface Surroundings {
   random(): bigint;
 }
 
+/** Who wants to know of the bytes that instructions touch: watchpoints, debug registers. */
+export interface Watcher {
+  readonly isWatching: boolean;
+  touched(address: bigint, size: number, kind: 'read' | 'write'): void;
+}
+
 export class Cpu {
   linear!: LinearMemory;
+  watcher: Watcher | undefined;
   paging!: Paging;
 
   constructor(

@@ -18,6 +18,8 @@ export class PagedMemory implements LinearMemory {
     const { physical } = this.cpu;
     const room = 4096 - Number(address & 0xfffn);
     const first = this.translate(address, access.read, privilege);
+    const { watcher } = this.cpu;
+    if (watcher?.isWatching) watcher.touched(this.wrap(address), size, 'read');
     if (size <= room) return physical.read(first, size);
     const second = this.translate(address + BigInt(room), access.read, privilege);
     let value = 0n;
@@ -32,11 +34,13 @@ export class PagedMemory implements LinearMemory {
     const { physical } = this.cpu;
     const room = 4096 - Number(address & 0xfffn);
     const first = this.translate(address, access.write, privilege);
+    const second = size <= room ? 0 : this.translate(address + BigInt(room), access.write, privilege);
+    const { watcher } = this.cpu;
+    if (watcher?.isWatching) watcher.touched(this.wrap(address), size, 'write');
     if (size <= room) {
       physical.write(first, size, value);
       return;
     }
-    const second = this.translate(address + BigInt(room), access.write, privilege);
     for (let i = 0; i < size; i++)
       physical.write(i < room ? first + i : second + i - room, 1, (value >> BigInt(i * 8)) & 0xffn);
   }
@@ -49,7 +53,7 @@ export class PagedMemory implements LinearMemory {
   }
 
   window(low: number, high: number, size: number, write: boolean, privilege: Privilege): number {
-    if ((low & 0xfff) + size > 4096) return -1;
+    if ((low & 0xfff) + size > 4096 || this.cpu.watcher?.isWatching) return -1;
     const { physical, state: cpu } = this.cpu;
     const top = cpu.getU32(state.efer) & EFER.LMA ? high : 0;
     const address = this.paging.translate(low, top, write ? access.probe : access.read, this.accessor(privilege));

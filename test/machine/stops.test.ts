@@ -1,0 +1,142 @@
+import { describe, expect, test } from 'vitest';
+import { boot, type Guest } from '../guest';
+
+const loop = `
+bits 64
+start:  mov ecx, 5
+        xor eax, eax
+.next:  add rax, rcx
+        sub rdx, rax
+        mov [0x200000], rax
+        dec ecx
+        jnz .next
+        sgdt [0x200100]
+        xor eax, eax
+        out 0xf4, al
+`;
+
+const cpu = (guest: Guest) => guest.machine.cpus[0] as NonNullable<(typeof guest.machine.cpus)[0]>;
+
+describe('breakpoints', () => {
+  test('stop before the instruction, every time, and go on past it', () => {
+    const guest = boot(loop);
+    const at = guest.symbol('start.next') + 3n;
+    guest.machine.breakpoints.add(at);
+    for (const rax of [5n, 9n, 12n, 14n, 15n]) {
+      expect(guest.run()).toEqual({ reason: 'breakpoint', vcpu: 0, linear: at });
+      expect(guest.rip).toBe(at);
+      expect(guest.gpr(0)).toBe(rax);
+    }
+    expect(guest.run()).toMatchObject({ reason: 'guest-exit' });
+  });
+
+  test('set while the code runs, and removed again, change nothing in the guest', () => {
+    const [watched, free] = [boot(loop), boot(loop)];
+    const at = watched.symbol('start.next') + 3n;
+    watched.run(4);
+    watched.machine.breakpoints.add(at);
+    expect(watched.run()).toMatchObject({ reason: 'breakpoint' });
+    watched.machine.breakpoints.remove(at);
+    expect(watched.run()).toMatchObject({ reason: 'guest-exit' });
+    free.run();
+    expect(watched.machine.stateHash()).toBe(free.machine.stateHash());
+    expect(watched.machine.counters).toEqual(free.machine.counters);
+  });
+
+  test('at the same offset of another page are not met', () => {
+    const guest = boot(loop);
+    guest.machine.breakpoints.add(guest.symbol('start.next') + 0x1000n);
+    expect(guest.run()).toMatchObject({ reason: 'guest-exit' });
+  });
+});
+
+describe('watchpoints', () => {
+  test('stop after the instruction that wrote', () => {
+    const guest = boot(loop);
+    const id = guest.machine.breakpoints.watch(0x200002n, 1, { read: false, write: true });
+    expect(guest.run()).toEqual({ reason: 'watchpoint', vcpu: 0, id, access: 'write', address: 0x200000n });
+    expect(guest.gpr(0)).toBe(5n);
+    guest.run();
+    expect(guest.gpr(0)).toBe(9n);
+    guest.machine.breakpoints.unwatch(id);
+    expect(guest.run()).toMatchObject({ reason: 'guest-exit' });
+  });
+
+  test('see what instructions outside the core write', () => {
+    const guest = boot(loop);
+    guest.machine.breakpoints.watch(0x200104n, 4, { read: false, write: true });
+    expect(guest.run()).toMatchObject({ reason: 'watchpoint', address: 0x200102n });
+  });
+
+  test('on reads let writes pass', () => {
+    const guest = boot(loop);
+    guest.machine.breakpoints.watch(0x200000n, 8, { read: true, write: false });
+    expect(guest.run()).toMatchObject({ reason: 'guest-exit' });
+  });
+});
+
+test('a fault can be stopped at before it is delivered, and is delivered when going on', () => {
+  const guest = boot(`
+bits 64
+        lidt [table]
+        ud2
+        hlt
+table:  dw 0
+        dq 0
+`);
+  guest.machine.stopOnFault = (_, fault) => fault.vector === 6;
+  const stop = guest.run();
+  expect(stop).toMatchObject({ reason: 'fault', fault: { vector: 6, why: { rule: 'opcode.undefined' } } });
+  expect(guest.machine.counters.step).toBe(1);
+  expect(guest.run()).toMatchObject({
+    reason: 'triple-fault',
+    chain: [6, 13, 13, 8, 13].map((vector) => ({ vector })),
+  });
+});
+
+test('a listener can stop the machine after the present step', () => {
+  const guest = boot(loop);
+  guest.machine.events.on(['port'], () => guest.machine.requestStop('port'));
+  // The guest's own end counts for more.
+  expect(guest.run()).toEqual({ reason: 'guest-exit', value: 0 });
+  const other = boot('bits 64\n in al, 0x61\n mov ebx, 1\n hlt');
+  other.machine.events.on(['port'], () => other.machine.requestStop('port'));
+  expect(other.run()).toEqual({ reason: 'requested', what: 'port' });
+  expect(other.machine.counters.retired).toBe(1);
+});
+
+test('a machine that only faults makes no progress', () => {
+  const guest = boot(`
+bits 64
+        mov rax, handler
+        mov [table + 6*16], ax
+        mov word [table + 6*16 + 2], 8
+        mov word [table + 6*16 + 4], 0x8e00
+        shr rax, 16
+        mov [table + 6*16 + 6], ax
+        lidt [idtr]
+handler: ud2
+idtr:   dw 0xfff
+        dq table
+align 16
+table:  times 256 dq 0
+`);
+  const { cpus } = guest.machine;
+  // The handler faults again and again; the stack is put back so that it can for ever.
+  guest.machine.events.on(['trap'], () => cpus[0]?.state.setGpr(4, 0x90000n));
+  expect(guest.run(5_000_000)).toEqual({ reason: 'no-progress', vcpu: 0 });
+});
+
+test('HLT without interrupts halts for ever, with a masked timer until input comes', () => {
+  expect(boot('bits 64\n cli\n hlt').run()).toEqual({ reason: 'halted', never: true });
+  expect(boot('bits 64\n sti\n hlt').run()).toEqual({ reason: 'halted', never: false });
+});
+
+test('the core knows RIP exactly while a device is accessed in the middle of a block', () => {
+  const guest = boot('bits 64\nstart: mov eax, 1\n mov ebx, 0xfee00020\nhere: mov ecx, [rbx]\n mov edx, 4\n hlt', {}, [
+    'mmio',
+  ]);
+  guest.run();
+  expect(guest.events).toMatchObject([{ kind: 'mmio', rip: guest.symbol('here'), step: 2, address: 0xfee00020n }]);
+  expect(cpu(guest).state.gpr(1)).toBe(0n);
+});
