@@ -154,7 +154,6 @@ back:   expect word [saved_vector], 13
         expect word [saved_rip], 0`,
     {
       more: [{ vector: 13, rule: 'code.limit' }],
-      not: { qemu: 'TCG checks no limits' },
     },
   ),
 ];

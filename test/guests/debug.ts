@@ -189,7 +189,7 @@ behind: expect ebp, 1
         in al, 0x21
         expect ebp, 1
         expect ebx, 8`,
-    { more: steps('debug.port'), not: { qemu: 'it arms on writing DR7 only' } },
+    { more: steps('debug.port') },
   ),
   trial(
     'DR7.GD refuses MOV DR, and is off in the handler',

@@ -37,7 +37,7 @@ export const longTrials = [
         expect dword [saved_rsp], 0x90000
         mov eax, [0x7bff8-8]
         expect eax, 0x90000`,
-    { not: { qemu: 'the boot code left another stack', bochs: 'the same' } },
+    {},
   ),
   trial(
     'SS is null after an interrupt that changes rings',
@@ -96,7 +96,7 @@ service: pushfq
         fault 13 code=0 sysret.noncanonical: o64 sysret
         ${drop('user')}
 user:   fault 13 code=0 privileged.cpl-0: o64 sysret`,
-    { not: { qemu: 'it does not check RCX' } },
+    {},
   ),
   trial(
     'SYSENTER and SYSEXIT',
@@ -124,7 +124,7 @@ service: mov ebx, cs
         mov edx, back
         mov ecx, 0x6e000
         o64 sysexit`,
-    { not: { qemu: 'see docs', bochs: 'see docs' } },
+    {},
   ),
   trial(
     'an unknown MSR is #GP(0)',
@@ -144,7 +144,7 @@ service: mov ebx, cs
         mov ecx, 0x277
         mov eax, 2
         fault 13 code=0 msr.memory-type: wrmsr`,
-    { not: { qemu: 'TCG ignores unknown MSRs' } },
+    {},
   ),
   trial(
     'SWAPGS and the bases of FS and GS',
@@ -180,7 +180,7 @@ user:   fault 13 code=0 privileged.cpl-0: swapgs`,
         fault 6 opcode.not-implemented: pxor xmm0, xmm1
         fault 6 opcode.not-implemented: fninit
         fault 6 opcode.not-implemented: fxsave [0x50000]`,
-    { not: { qemu: 'it has SSE', bochs: 'it has SSE' } },
+    {},
   ),
   trial(
     'an instruction whose feature a preset lacks is #UD',
@@ -189,7 +189,7 @@ user:   fault 13 code=0 privileged.cpl-0: swapgs`,
         fault 6 opcode.feature: andn eax, ebx, ecx
         fault 6 opcode.feature: rdrand eax
         fault 6 opcode.feature: movbe eax, [0x50000]`,
-    { cpu: 'core2', not: { qemu: 'it has them', bochs: 'it has them' } },
+    { cpu: 'core2' },
   ),
   trial(
     'UMIP: SGDT, SIDT and SMSW in ring 3',
@@ -212,7 +212,7 @@ user4:  fault 13 code=0 umip.user: smsw ax
 user5:  fault 13 code=0 umip.user: str ax
         ${drop('user6')}
 user6:  fault 13 code=0 umip.user: sldt ax`,
-    { cpu: 'max', not: { bochs: 'its models lack UMIP' } },
+    { cpu: 'max' },
   ),
   trial(
     'RDTSC with CR4.TSD and RDPMC in ring 3',
@@ -229,7 +229,7 @@ user1:  fault 13 code=0 tsc.disabled: rdtsc
 user2:  fault 13 code=0 rdpmc.disabled: rdpmc
         ${drop('user3')}
 user3:  fault 6 monitor.cpl-0: monitor`,
-    { not: { qemu: 'it has no MONITOR in rings above 0', bochs: 'see docs' } },
+    {},
   ),
   trial(
     'CMPXCHG8B and IRET refuse what long mode does not have',

@@ -143,7 +143,7 @@ real:   xor ax, ax
         mov ds, bx
         mov eax, [dword 0x50000]
         expect eax, 0x1234`,
-    { not: { qemu: 'TCG checks no limits' } },
+    {},
   ),
   trial(
     'virtual-8086 mode: entry, INT n with IOPL 3, exit with ten words on the stack',
@@ -211,7 +211,6 @@ real:   xor ax, ax
         { vector: 6, rule: 'system.protected-mode-only' },
         { vector: 13, errorCode: 0, rule: 'segment.limit' },
       ],
-      not: { qemu: 'TCG checks no limits' },
     },
   ),
   trial(
@@ -236,6 +235,6 @@ real:   xor ax, ax
         xor eax, eax
         fault 13 code=0 efer.reserved: wrmsr
         fault 6 mode.64-bit: syscall`,
-    { not: { qemu: 'it does not check reserved bits of EFER' } },
+    {},
   ),
 ];

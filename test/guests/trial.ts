@@ -32,14 +32,11 @@ export interface Trial {
   readonly tlb: 'keep' | 'none';
   /** How it ends: by the port, or as a triple fault. */
   readonly ends: 'exit' | 'triple-fault';
-  /** Why an engine is not asked. */
-  readonly not: Readonly<Partial<Record<'qemu' | 'bochs', string>>>;
 }
 
 interface Options {
   readonly cpu?: string;
   readonly tlb?: 'keep' | 'none';
-  readonly not?: Trial['not'];
   readonly ends?: Trial['ends'];
   /** Faults that no line tells, after those of the lines. */
   readonly more?: readonly ExpectedFault[];
@@ -86,8 +83,8 @@ export const trial = (name: string, bits: Bits, text: string, options: Options =
       ...(told.cr2 === undefined ? [] : [equal('dword [saved_cr2]', String(told.cr2 & 0xffffffffn))]),
     ].join('\n');
   });
-  const { cpu = 'haswell', tlb = 'keep', not = {}, more = [], ends = 'exit' } = options;
-  return { name, bits, source: starts[bits](lines.join('\n')), faults: [...faults, ...more], cpu, tlb, not, ends };
+  const { cpu = 'haswell', tlb = 'keep', more = [], ends = 'exit' } = options;
+  return { name, bits, source: starts[bits](lines.join('\n')), faults: [...faults, ...more], cpu, tlb, ends };
 };
 
 const parse = (words: string): { vector: number; errorCode?: number; cr2?: bigint; rule?: RuleId } => {
