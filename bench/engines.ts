@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { coreBytes } from '../src/machine/core/binary';
 import { Machine } from '../src/machine/pc';
 import { prepare } from '../src/program/prepare';
-import { physical, linear } from '../src/x86/address';
+import { linear, physical } from '../src/x86/address';
 import { type BenchGuest, disk, image } from './guests';
 
 export interface Engine {
@@ -41,7 +41,10 @@ export const ringside: Engine & { instructions: number } = {
     let stop = machine.run(2_000_000);
     while (stop.reason === 'limit') stop = machine.run(2_000_000);
     const seconds = (performance.now() - start) / 1000;
-    if (stop.reason !== 'guest-exit') throw new Error(`${guest.name}: ${JSON.stringify(stop, (_, v) => (typeof v === 'bigint' ? `0x${v.toString(16)}` : v))}`);
+    if (stop.reason !== 'guest-exit')
+      throw new Error(
+        `${guest.name}: ${JSON.stringify(stop, (_, v) => (typeof v === 'bigint' ? `0x${v.toString(16)}` : v))}`,
+      );
     ringside.instructions = machine.counters.retired;
     return seconds;
   },
@@ -101,7 +104,23 @@ const qemu: Engine = {
       try {
         execFileSync(
           'qemu-system-x86_64',
-          ['-accel', 'tcg', '-cpu', 'max', '-m', '64', '-display', 'none', '-no-reboot', '-net', 'none', '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04', '-drive', `file=${file},format=raw`],
+          [
+            '-accel',
+            'tcg',
+            '-cpu',
+            'max',
+            '-m',
+            '64',
+            '-display',
+            'none',
+            '-no-reboot',
+            '-net',
+            'none',
+            '-device',
+            'isa-debug-exit,iobase=0xf4,iosize=0x04',
+            '-drive',
+            `file=${file},format=raw`,
+          ],
           { stdio: 'ignore', timeout: 300_000 },
         );
       } catch {
@@ -110,4 +129,7 @@ const qemu: Engine = {
     }),
 };
 
-export const peers: readonly Engine[] = [...(installed('bochs') ? [bochs] : []), ...(installed('qemu-system-x86_64') ? [qemu] : [])];
+export const peers: readonly Engine[] = [
+  ...(installed('bochs') ? [bochs] : []),
+  ...(installed('qemu-system-x86_64') ? [qemu] : []),
+];

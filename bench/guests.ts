@@ -71,7 +71,8 @@ export const guests: readonly BenchGuest[] = [
 /** The guest as it lies at 0x10000, with its number of rounds. */
 export const image = (guest: BenchGuest, rounds: number): Uint8Array => {
   const { bytes, errors } = assemble(read('head.inc') + guest.text, { file: `${guest.name}.asm` });
-  if (errors.length > 0) throw new Error(errors.map(({ line, message }) => `${guest.name}:${line}: ${message}`).join('\n'));
+  if (errors.length > 0)
+    throw new Error(errors.map(({ line, message }) => `${guest.name}:${line}: ${message}`).join('\n'));
   const copy = bytes.slice();
   new DataView(copy.buffer).setBigUint64(8, BigInt(rounds), true);
   return copy;

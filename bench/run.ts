@@ -3,12 +3,17 @@
  * long and a short run; rates are medians over rounds, ratios are medians of the ratios within a round.
  */
 
-import { peers, ringside } from './engines';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bootInRingside, peers, ringside } from './engines';
 import { type BenchGuest, guests } from './guests';
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const wanted = process.argv.slice(2);
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 /** Units a second, in millions. */
 const rate = (engine: (typeof peers)[number], guest: BenchGuest, units: number): number => {
@@ -35,4 +40,36 @@ for (const guest of guests) {
     return `${peer.name} ${median(theirs).toFixed(2)} (${ratio.toFixed(2)} x)`;
   });
   console.log(`${guest.name.padEnd(12)} Ringside ${median(own).toFixed(2)}  ${columns.join('  ')}`);
+}
+
+if (wanted.length === 0 || wanted.includes('steps')) {
+  const alu = guests[0] as BenchGuest;
+  const machine = bootInRingside(alu, alu.rounds);
+  const rates = Array.from({ length: 5 }, () => {
+    const start = performance.now();
+    for (let n = 0; n < 200_000; n++) machine.singleStep();
+    return 200 / (performance.now() - start);
+  });
+  console.log(`single steps Ringside ${median(rates).toFixed(2)} million a second`);
+}
+
+if (wanted.length === 0 || wanted.includes('start')) {
+  const folder = mkdtempSync(join(tmpdir(), 'ringside-start-'));
+  const guest = join(folder, 'exit.asm');
+  writeFileSync(guest, 'bits 64\n mov al, 0\n out 0xf4, al\n');
+  const time = (...words: string[]): number => {
+    const start = performance.now();
+    spawnSync(process.execPath, words, { stdio: 'ignore' });
+    return performance.now() - start;
+  };
+  const empty: number[] = [];
+  const own: number[] = [];
+  for (let round = 0; round < 10; round++) {
+    empty.push(time('-e', '0'));
+    own.push(time(join(__dirname, '../dist/cli.js'), 'run', guest));
+  }
+  rmSync(folder, { recursive: true });
+  console.log(
+    `start to end of a guest of two instructions: ${median(own).toFixed(0)} ms, an empty Node process ${median(empty).toFixed(0)} ms`,
+  );
 }

@@ -85,7 +85,7 @@ const zero = (physical: PhysicalMemory, at: number, length: number): void => {
   }
 };
 
-export const placeRom = (physical: PhysicalMemory, at: number, bytes: Uint8Array, size: number): void => {
+const placeRom = (physical: PhysicalMemory, at: number, bytes: Uint8Array, size: number): void => {
   for (let offset = 0; offset < size; offset += 4096) physical.mapRom(Math.floor((at + offset) / 4096));
   physical.pokeBytes(at, bytes);
 };

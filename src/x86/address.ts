@@ -7,6 +7,7 @@
 declare const space: unique symbol;
 
 export type LinearAddress = bigint & { readonly [space]: 'linear' };
+/** What an EPT translates. @public */
 export type GuestPhysicalAddress = bigint & { readonly [space]: 'guest-physical' };
 /** Physical addresses of this machine are below 2^52 and therefore exact as numbers too. */
 export type PhysicalAddress = bigint & { readonly [space]: 'physical' };

@@ -21,8 +21,8 @@ const bytes = (value: number, size: number): number[] =>
   Array.from({ length: size }, (_, n) => Math.floor(value / 2 ** (8 * n)) & 0xff);
 
 /** Free memory that the calls use. */
-export const BUFFER = 0x6000;
-export const PACKET = 0x6800;
+const BUFFER = 0x6000;
+const PACKET = 0x6800;
 /** Where the text for `video.write-string` lies. */
 export const TEXT = 0x7000;
 export const MEMORY_MIB = 64;

@@ -64,7 +64,7 @@ const implicitAddress = new Map<OpKind, 16 | 32 | 64>([
 ]);
 
 /** The slot that the record names for a segment: a bare base in 64-bit mode, base and limit elsewhere. */
-export const segmentSlot = (segment: number, long: boolean): number =>
+const segmentSlot = (segment: number, long: boolean): number =>
   long ? (segment >= 4 ? state.segmentBase + segment * 8 : state.zero) : (state.segmentBase + segment * 8) | 1;
 
 export class Decoder {

@@ -4,9 +4,8 @@
  * too (its cold twin), which takes the slow ways: page-crossing accesses, pages with code, devices, faults.
  */
 
-import type { Definition } from './definition';
 import { instructions } from './instructions';
-import { JUMP_ENTRIES, record, state, status, VCPUS } from './layout';
+import { record, state, status, VCPUS } from './layout';
 import { memoryFunctions } from './memory-functions';
 import { pairsOf } from './pairs';
 import { jumpIndex, RecordEmitter, reasons, type Surroundings } from './record-emitter';
@@ -234,6 +233,3 @@ const stepFunction = (module: Module): void => {
     ret(i32.const(status.none)),
   ];
 };
-
-export const JUMP_MASK = JUMP_ENTRIES - 1;
-export type { Definition };

@@ -163,7 +163,7 @@ export const vcpu = (() => {
 /** Size of one privilege's jump cache in bytes. */
 export const JUMP_CACHE_SIZE = JUMP_BYTES;
 
-export const MAX_VCPUS = 8;
+const MAX_VCPUS = 8;
 export const VCPUS = 65536;
 /** Base of a vCPU's block. */
 export const vcpuBase = (index: number): number => VCPUS + index * vcpu.size;

@@ -5,7 +5,7 @@
  */
 
 import type { Size } from './emitter';
-import { access, CODE_LINES, fast, state, status, TAG_CODE, VCPUS, vcpu } from './layout';
+import { access, CODE_LINES, fast, state, status, TAG_CODE, VCPUS } from './layout';
 import type { Transfers } from './transfers';
 import { type Expr, type Func, getLocal, i32, i64, inState, type Module, ret, setLocal, when } from './wasm';
 
@@ -171,5 +171,3 @@ const segmentFunction = (module: Module): Func => {
   ];
   return func;
 };
-
-export const FAST_TABLES = vcpu.fastTables;

@@ -148,7 +148,6 @@ export const setLocal = (index: number, value: Expr): Expr => ({
   args: [value],
   immediate: index,
 });
-export const drop = (value: Expr): Expr => ({ type: 'void', opcode: 0x1a, args: [value] });
 export const block = (label: Label, body: readonly Expr[]): Expr => ({
   type: 'void',
   opcode: 0x02,
@@ -181,7 +180,6 @@ export const brTable = (labels: readonly Label[], otherwise: Label, index: Expr)
   label: otherwise,
 });
 export const ret = (value?: Expr): Expr => ({ type: 'void', opcode: 0x0f, args: value ? [value] : [] });
-export const unreachable: Expr = { type: 'void', opcode: 0x00, args: [] };
 
 /** A function that can be called; its index is settled when the module is encoded. */
 export class Func {

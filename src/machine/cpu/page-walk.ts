@@ -19,7 +19,6 @@ export const pageBytes = (rights: number): number =>
   [4096, 2 ** 21, 2 ** 22, 2 ** 30][(rights & right.pageSize) >> 5] as number;
 
 export const levels = ['PML4E', 'PDPTE', 'PDE', 'PTE'] as const;
-export type Level = (typeof levels)[number];
 const PDPT = 1;
 const PD = 2;
 const PT = 3;

@@ -73,7 +73,7 @@ const undefinedOpcodes: readonly Code[] = [
 ];
 
 /** By iced's code; what is not here follows the rules above. Repeated string instructions: see `namingOf`. */
-export const namings: ReadonlyMap<Code, Naming> = new Map([
+const namings: ReadonlyMap<Code, Naming> = new Map([
   ...Object.entries(strings).flatMap(([name, codes]) => sized(name, codes, '')),
   ...same({ name: 'xlatb', size: 8, form: '' }, [Code.Xlat_m8]),
   ...same({ name: 'nop', size: 64, form: '' }, idle),
