@@ -84,8 +84,9 @@ export const applyInput = (machine: Machine, input: Input): void => {
       machine.physical.pokeBytes(input.physical, Uint8Array.from(input.bytes));
       break;
     case 'interrupt':
-      machine.devices.interruptLine(input.line, true);
+      // An edge; the level stays, because the 8259 takes a request back that ends before it is acknowledged.
       machine.devices.interruptLine(input.line, false);
+      machine.devices.interruptLine(input.line, true);
       break;
     case 'nmi':
       vcpu(input.vcpu).state.setU32(layout.pendingNmi, 1);

@@ -43,6 +43,8 @@ export interface MachineOptions {
   readonly featureControl?: number;
   /** Seconds since 1970 that the clock shows at the start. */
   readonly startTime?: number;
+  /** Bytes of the core's memory to leave unused before the guest's: tests run above 2 GiB. */
+  readonly unusedMemory?: number;
   /** Where RDRAND and RDSEED start. */
   readonly seed?: bigint;
   /** Bytes that the guest sends on COM1, and on port 0xE9. */
@@ -72,8 +74,8 @@ const PATIENCE = 1_000_000;
 export type { Stop };
 
 export class Machine implements Surrounding {
-  readonly memory = new CoreMemory();
-  readonly physical = new PhysicalMemory(this.memory);
+  readonly memory: CoreMemory;
+  readonly physical: PhysicalMemory;
   readonly events: Events = new Events(
     (count) => {
       for (const { state } of this.cpus) collectCounts(state, count);
@@ -108,6 +110,8 @@ export class Machine implements Surrounding {
   private resumeFrom = -1;
 
   constructor(private readonly options: MachineOptions) {
+    this.memory = new CoreMemory(options.unusedMemory);
+    this.physical = new PhysicalMemory(this.memory);
     const handlers = new Handlers(coreFor(options.core, 0));
     this.memoryBytes = options.memoryBytes ?? 64 * 1024 * 1024;
     const count = options.cpus ?? 1;

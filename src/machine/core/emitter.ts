@@ -134,6 +134,8 @@ export abstract class Emitter {
 
   abstract control(register: 'cr0' | 'cr4'): Expr;
   abstract cpl(): Expr;
+  /** Limit of CS. */
+  abstract codeLimit(): Expr;
   /** Selector in a segment register; the number may be a value that the record holds. */
   abstract selector(segment: Expr): Expr;
   abstract segmentBase(segment: SegmentNumber): Expr;

@@ -333,6 +333,9 @@ export class RecordEmitter extends StatementWriter {
   cpl(): Expr {
     return this.let(this.field(state.cpl, i64.load32u));
   }
+  codeLimit(): Expr {
+    return this.let(this.field(state.segmentLimit + CS * 4, i64.load32u));
+  }
   selector(segment: Expr): Expr {
     const at = i32.wrap(i64.shl(segment, c64(2)));
     return this.let(inState(i64.load32u(at, VCPUS + state.segmentSelector)));

@@ -9,13 +9,28 @@ const words: readonly Size[] = [16, 32, 64];
 
 const GENERAL_PROTECTION = 13;
 
-/** In 64-bit mode a branch to a non-canonical address is refused before anything changes. */
+/**
+ * A branch to a non-canonical address, or outside 64-bit mode beyond the limit of CS, is refused before anything
+ * changes. The target of a relative branch in 64-bit mode is taken to be canonical.
+ */
 const checked = (e: Emitter, address: Expr): Expr => {
   const target = e.let(address);
-  if (e.size === 64)
+  if (e.size !== 64) refuseBeyond(e, target);
+  else
     e.if(i64.ne(i64.shrS(i64.shl(target, c64(16)), c64(16)), target), () =>
       e.fault(GENERAL_PROTECTION, 'code-segment.noncanonical', 0),
     );
+  return target;
+};
+const refuseBeyond = (e: Emitter, target: Expr): void =>
+  e.if(i64.gtU(target, e.codeLimit()), () => e.fault(GENERAL_PROTECTION, 'code-segment.beyond-limit', 0));
+/** The target of a relative branch that is taken when `taken`. */
+const relative = (e: Emitter, taken?: Expr): Expr => {
+  const target = e.branchTarget();
+  if (e.size !== 64) {
+    if (taken) e.if(taken, () => refuseBeyond(e, target));
+    else refuseBeyond(e, target);
+  }
   return target;
 };
 
@@ -46,8 +61,9 @@ const unlinked = (name: string, condition: (e: Emitter) => Expr): Definition => 
   moded: true,
   emit: (e) => {
     const taken = e.let(condition(e));
+    const target = relative(e, taken);
     e.endBlock();
-    e.if(taken, () => e.goTo(e.branchTarget()));
+    e.if(taken, () => e.goTo(target));
     e.goNext();
   },
 });
@@ -79,8 +95,9 @@ const jumps: readonly Definition[] = [
     moded: true,
     hot: [64],
     emit: (e) => {
+      const target = relative(e);
       e.endBlock();
-      e.goTo(e.branchTarget());
+      e.goTo(target);
     },
   },
   {
@@ -125,7 +142,7 @@ const calls: readonly Definition[] = [
     flow: 'branch',
     stack: true,
     hot: [64],
-    emit: (e) => callTo(e, e.branchTarget()),
+    emit: (e) => callTo(e, relative(e)),
   },
   {
     name: 'call',
@@ -175,9 +192,10 @@ const counted = (name: string, condition: (e: Emitter, count: Expr) => Expr): De
     const old = e.gpr(RCX, e.addressSize);
     const count = e.let(name.startsWith('j') ? old : truncate(i64.sub(old, c64(1)), e.addressSize));
     const taken = e.let(condition(e, count));
+    const target = relative(e, taken);
     e.endBlock();
     if (!name.startsWith('j')) e.setGpr(RCX, count, e.addressSize);
-    e.if(taken, () => e.goTo(e.branchTarget()));
+    e.if(taken, () => e.goTo(target));
     e.goNext();
   },
 });
