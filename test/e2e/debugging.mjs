@@ -89,7 +89,7 @@ export const debuggingOn = (page) => {
       await input.fill(value);
       await input.press('Enter');
       await input.waitFor({ state: 'hidden' });
-      await page.mouse.move(700, 5);
+      await page.mouse.move(760, 800);
     },
 
     callStackShows: (text) =>
