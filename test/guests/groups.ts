@@ -4,6 +4,7 @@ import { codeTrials } from './code';
 import { debugTrials } from './debug';
 import { eventTrials } from './events';
 import { exceptionTrials } from './exceptions';
+import { limitTrials } from './limits';
 import { longTrials } from './long';
 import { modeTrials } from './modes';
 import { pagingTrials } from './paging';
@@ -18,5 +19,6 @@ export const groups: Readonly<Record<string, readonly Trial[]>> = {
   long: longTrials,
   debug: debugTrials,
   events: eventTrials,
+  limits: limitTrials,
   code: codeTrials,
 };

@@ -5,6 +5,7 @@ import { c32, c64, RSP, type SegmentNumber, type Size, truncate } from './emitte
 import { fast, JUMP_ENTRIES, RECORD_SIZE, record, state, status, VCPUS } from './layout';
 import { hostLoad, hostStore, type MemoryFunctions } from './memory-functions';
 import type { Shape } from './shapes';
+import { CS } from './state';
 import { StatementWriter } from './statement-writer';
 import type { Transfers } from './transfers';
 import {
