@@ -85,6 +85,7 @@ export const buildBundles = async () => {
         outfile: join(root, 'dist', out),
         metafile: true,
         minifySyntax: true,
+        minifyWhitespace: true,
         legalComments: 'none',
       }),
     ),
