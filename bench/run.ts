@@ -3,6 +3,7 @@
  * long and a short run; rates are medians over rounds, ratios are medians of the ratios within a round.
  */
 
+import '../src/cli/tune-v8';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

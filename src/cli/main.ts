@@ -1,5 +1,6 @@
 /** The command `ringside`. Whatever is wrong with what the user gave ends in one line and status 2. */
 
+import './tune-v8';
 import { BadInput } from '../program/program';
 import { dispatch } from './dispatch';
 

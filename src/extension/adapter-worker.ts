@@ -1,6 +1,7 @@
 /** The worker thread of the desktop: the machine, the debugger and its adapter. Files come from the disk. */
 
 import { parentPort } from 'node:worker_threads';
+import '../cli/tune-v8';
 import { DiskFiles } from '../cli/files-node';
 import type { Files } from '../program/program';
 import { serveAdapter } from './adapter-service';
