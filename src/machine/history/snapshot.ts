@@ -2,6 +2,7 @@
 
 import { vcpu as block, state as layout } from '../core/layout';
 import type { PhysicalMemory } from '../core/physical';
+import { TLB_BYTES } from '../cpu/tlb';
 import type { Device } from '../devices/device';
 import type { VirtualCpu } from '../virtual-cpu';
 import { Hash } from './hash';
@@ -59,9 +60,10 @@ export class Snapshots<Board extends BoardState> {
 
   private architectural({ state }: VirtualCpu): Uint8Array {
     const { u8 } = state.memory;
-    const bytes = new Uint8Array(layout.transient + block.tlb + block.tlbSize - block.xsave);
+    const end = block.tlb + TLB_BYTES;
+    const bytes = new Uint8Array(layout.transient + end - block.xsave);
     bytes.set(u8.subarray(state.base, state.base + layout.transient));
-    bytes.set(u8.subarray(state.base + block.xsave, state.base + block.tlb + block.tlbSize), layout.transient);
+    bytes.set(u8.subarray(state.base + block.xsave, state.base + end), layout.transient);
     return bytes;
   }
 
