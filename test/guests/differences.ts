@@ -46,6 +46,8 @@ export const differences: Readonly<Record<Peer, Readonly<Record<string, string>>
     'RIP wraps at 64 KiB in real mode only with a fault': limits,
     'MOV SS holds interrupts back for one instruction': 'a MOV SS in the shadow of STI does not make another',
     'CR8 holds back interrupts of lower priority': 'MOV to CR8 takes reserved bits',
+    'a new task whose LDT is no LDT is #TS(selector), before it has a stack': 'the stack of the old task is used',
+    'PCIDs and the bits of CR0, CR3 and CR4 that go together': 'TCG of this version has no PCIDs',
   },
   bochs: {
     'without a TLB every access walks': 'it has a TLB',

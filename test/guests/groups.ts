@@ -9,6 +9,7 @@ import { longTrials } from './long';
 import { modeTrials } from './modes';
 import { pagingTrials } from './paging';
 import { segmentTrials } from './segments';
+import { taskTrials } from './tasks';
 import type { Trial } from './trial';
 
 export const groups: Readonly<Record<string, readonly Trial[]>> = {
@@ -16,9 +17,10 @@ export const groups: Readonly<Record<string, readonly Trial[]>> = {
   paging: pagingTrials,
   modes: modeTrials,
   segments: segmentTrials,
+  tasks: taskTrials,
   long: longTrials,
   debug: debugTrials,
   events: eventTrials,
-  limits: limitTrials,
   code: codeTrials,
+  limits: limitTrials,
 };

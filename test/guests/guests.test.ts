@@ -14,3 +14,10 @@ describe.each(Object.entries(groups))('%s', (_, trials) => {
     expect(unheard.steps).toBe(heard.steps);
   });
 });
+
+test('an instruction that does not exist here is told by an event', () => {
+  const trial = groups.long?.find(({ name }) => name.startsWith('what CPUID does not advertise'));
+  if (!trial) throw new Error('the trial has another name');
+  const told = runTrial(trial, true).events.filter(({ kind }) => kind === 'not-implemented');
+  expect(told).toMatchObject([{ instruction: 'pxor' }, { instruction: 'fninit' }, { instruction: 'fxsave' }]);
+});
