@@ -14,8 +14,6 @@ test('every reason of an instruction in the core is a rule', () => {
 
 /** The rules of these families without a guest: test/cpu breaks them on the processor alone. */
 const withoutGuest = [
-  'debug.instruction-breakpoint',
-  'debug.data-breakpoint',
   'descriptor.upper-type',
   'stack.beyond-limit',
   'stack.noncanonical',

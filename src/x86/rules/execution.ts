@@ -59,12 +59,4 @@ export const executionRules = {
     section: 'SDM vol. 2, RDFSBASE/RDGSBASE—Read FS/GS Segment Base',
     says: 'CR4.FSGSBASE (bit 16) is 0',
   },
-  'debug.instruction-breakpoint': {
-    section: 'SDM vol. 3, Instruction-Breakpoint Exception Condition',
-    says: '{register} holds the address of this instruction',
-  },
-  'debug.data-breakpoint': {
-    section: 'SDM vol. 3, Data Memory and I/O Breakpoint Exception Conditions',
-    says: 'the instruction touched bytes that a debug register watches (DR6 bits {value})',
-  },
 } as const satisfies RuleTable;
