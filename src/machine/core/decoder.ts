@@ -3,7 +3,7 @@
  * executes it, the key of its shape which handler; the operands become offsets into the vCPU's state.
  */
 
-import { Decoder as Iced, type Instruction, OpKind, Register } from 'iced-x86';
+import { Code, Decoder as Iced, type Instruction, Mnemonic, OpKind, Register } from 'iced-x86';
 import type { Definition } from './definition';
 import type { Handlers } from './handlers';
 import { record, state } from './layout';
@@ -66,6 +66,12 @@ const implicitAddress = new Map<OpKind, 16 | 32 | 64>([
 /** The slot that the record names for a segment: a bare base in 64-bit mode, base and limit elsewhere. */
 const segmentSlot = (segment: number, long: boolean): number =>
   long ? (segment >= 4 ? state.segmentBase + segment * 8 : state.zero) : (state.segmentBase + segment * 8) | 1;
+
+const countBits = new Map<Mnemonic, AddressSize>([
+  [Mnemonic.Jcxz, 16],
+  [Mnemonic.Jecxz, 32],
+  [Mnemonic.Jrcxz, 64],
+]);
 
 export class Decoder {
   constructor(
@@ -224,12 +230,11 @@ export class Decoder {
     return undefined;
   }
 
-  /** Width of CX, ECX or RCX that a LOOP or JRCXZ counts in. */
+  /** Width of CX, ECX or RCX that a LOOP or JRCXZ counts in: the code's name ends with it, or the mnemonic tells. */
   private countSize(instruction: Instruction, mode: DecodeMode): AddressSize {
-    const info = instruction.opCode;
-    const size = info.addressSize;
-    info.free();
-    return (size || bitnessOf(mode)) as AddressSize;
+    const [, register] = /_([RE]?CX)$/.exec(Code[instruction.code] as string) ?? [];
+    if (register) return register === 'CX' ? 16 : register === 'ECX' ? 32 : 64;
+    return countBits.get(instruction.mnemonic) ?? bitnessOf(mode);
   }
 
   private implicitSize(instruction: Instruction, mode: DecodeMode): AddressSize {

@@ -1,9 +1,10 @@
 /**
  * What is the same for all instructions of one opcode form: which definition executes them and with what operand
- * size. Worked out once per form from iced-x86's opcode table and the table of names.
+ * size. Worked out once per form, from the first such instruction and the table of names (iced-x86's opcode table would
+ * tell too, and takes tens of milliseconds to make).
  */
 
-import { CodeExt, type Instruction, OpCodeOperandKind as Kind, Mnemonic } from 'iced-x86';
+import { type Instruction, MemorySize, MemorySizeExt, Mnemonic, OpKind, Register } from 'iced-x86';
 import type { Definition } from './definition';
 import type { Size } from './emitter';
 import { instructions } from './instructions';
@@ -33,29 +34,49 @@ export const planOf = (instruction: Instruction, bitness: number): Plan | null =
 };
 
 const makePlan = (instruction: Instruction, naming: Naming | undefined, bitness: number): Plan | null => {
-  const info = CodeExt.opCode(instruction.code);
-  const kinds = Array.from({ length: info.opCount }, (_, index) => Kind[info.opKind(index)] as string);
-  const { operandSize } = info;
-  info.free();
-  if (!kinds.every((kind) => understood.test(kind))) return null;
-  const branch = kinds.some((kind) => kind.startsWith('br'));
+  const kinds = Array.from({ length: instruction.opCount }, (_, index) => instruction.opKind(index));
+  if (!kinds.every((kind, index) => isUnderstood(instruction, kind, index))) return null;
+  const branch = kinds.some((kind) => branchBits.has(kind));
   const mnemonic = (Mnemonic[instruction.mnemonic] as string).toLowerCase();
   const definition =
     (branch ? definitions.get(`${mnemonic}.unlinked`) : undefined) ?? definitions.get(naming?.name ?? mnemonic);
   if (!definition) return null;
-  // JMP and CALL through a far pointer in memory are the privileged architecture's.
-  if (definition.flow === 'branch' && kinds[0] === 'mem') return null;
   const only = definition.sizes.length === 1 ? definition.sizes[0] : undefined;
-  const size = naming?.size ?? only ?? (kinds[0] && sizeOf(kinds[0])) ?? (operandSize || bitness);
+  const size = naming?.size ?? only ?? firstBits(instruction) ?? bitness;
   if (!definition.sizes.includes(size as Size)) return null;
   return { definition, size: size as Size, form: naming?.form, branch };
 };
 
-/** Operand kinds that records can hold: general and segment registers, memory, immediates, near branches. */
-const understood = /^(r(8|16|32|64)_|[aecd][lsx]$|[efgrs]a?[sx]$|eax$|rax$|ds$|seg_r|es_r|imm|mem|br)/;
+const branchBits = new Map<OpKind, Size>([
+  [OpKind.NearBranch16, 16],
+  [OpKind.NearBranch32, 32],
+  [OpKind.NearBranch64, 64],
+]);
+const farPointers: ReadonlySet<MemorySize> = new Set([MemorySize.SegPtr16, MemorySize.SegPtr32, MemorySize.SegPtr64]);
 
-const accumulators: Readonly<Record<string, number>> = { al: 8, ax: 16, eax: 32, rax: 64 };
+/** Can a record hold the operand: general and segment registers, memory, immediates, near branches? */
+const isUnderstood = (instruction: Instruction, kind: OpKind, index: number): boolean => {
+  if (kind === OpKind.FarBranch16 || kind === OpKind.FarBranch32) return false;
+  // JMP and CALL through a far pointer in memory are the privileged architecture's.
+  if (kind === OpKind.Memory) return !farPointers.has(instruction.memorySize);
+  if (kind !== OpKind.Register) return true;
+  const register = instruction.opRegister(index);
+  return bitsOf(register) !== undefined || (register >= Register.ES && register <= Register.GS);
+};
 
-/** Size in bits that an operand kind's name tells: `r32_or_mem`, `br16_2`, `eax`. */
-const sizeOf = (kind: string): number | undefined =>
-  accumulators[kind] ?? (/^(?:r|br)(\d+)_/.exec(kind) ? Number(/^(?:r|br)(\d+)_/.exec(kind)?.[1]) : undefined);
+/** Size in bits of a general register. */
+const bitsOf = (register: Register): Size | undefined => {
+  if (register >= Register.AL && register <= Register.R15L) return 8;
+  if (register >= Register.AX && register <= Register.R15W) return 16;
+  if (register >= Register.EAX && register <= Register.R15D) return 32;
+  return register >= Register.RAX && register <= Register.R15 ? 64 : undefined;
+};
+
+/** Size in bits of the first operand, if it tells one. */
+const firstBits = (instruction: Instruction): number | undefined => {
+  if (instruction.opCount === 0) return undefined;
+  const kind = instruction.op0Kind;
+  if (kind === OpKind.Register) return bitsOf(instruction.op0Register);
+  if (kind === OpKind.Memory) return MemorySizeExt.size(instruction.memorySize) * 8 || undefined;
+  return branchBits.get(kind);
+};

@@ -1,6 +1,6 @@
 /** Operands of the instructions that TypeScript executes: registers by iced's numbers, memory through a segment. */
 
-import { CodeExt, type Instruction, OpKind, Register } from 'iced-x86';
+import { Code, type Instruction, OpKind, Register } from 'iced-x86';
 import { exception } from '../../x86/exceptions';
 import { state as layout } from '../core/layout';
 import type { AccessSize } from '../core/physical';
@@ -115,16 +115,14 @@ export const writeOperand = (
   else cpu.linear.write(memoryAddress(cpu, instruction, size, true), size, value);
 };
 
-const operandSizes = new Map<number, number>();
+const letters: Readonly<Record<string, 2 | 4 | 8>> = { w: 2, d: 4, q: 8, '16': 2, '32': 4, '64': 8 };
 
-/** Operand size in bytes that the opcode form has; the mode's own where the form tells none. */
+/**
+ * Operand size in bytes of far transfers, IRET, PUSH and POP of segments, LGDT and the like: the code's name tells it
+ * (`Iretq`, `Retfw_imm16`, `Popd_DS`, `Jmp_m1632`, `Lgdt_m1632_16`); the mode's own where it tells none.
+ */
 export const operandBytes = (instruction: Instruction, otherwise: 2 | 4 | 8): 2 | 4 | 8 => {
-  let bits = operandSizes.get(instruction.code);
-  if (bits === undefined) {
-    const info = CodeExt.opCode(instruction.code);
-    bits = info.operandSize;
-    info.free();
-    operandSizes.set(instruction.code, bits);
-  }
-  return bits === 0 ? otherwise : ((bits / 8) as 2 | 4 | 8);
+  const name = Code[instruction.code] as string;
+  const [, suffix, far, narrow] = /^(?:(?:Iret|Retf|Push|Pop)([wdq])|.*_m16(16|32|64)(_16)?$)/.exec(name) ?? [];
+  return narrow ? 2 : (letters[suffix ?? far ?? ''] ?? otherwise);
 };
