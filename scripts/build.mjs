@@ -3,7 +3,7 @@
  * `node scripts/build.mjs` makes all; `buildCore` is also what the tests call before they start.
  */
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,7 +32,8 @@ const web = {
 
 /** Output, entry, where it runs. A worker is started from its text, so it stands alone and is no CommonJS module. */
 const bundles = [
-  { out: 'cli.js', entry: 'src/cli/main.ts', ...product, banner: { js: '#!/usr/bin/env node' } },
+  { out: 'cli.js', entry: 'src/cli/launch.ts', ...product, banner: { js: '#!/usr/bin/env node' } },
+  { out: 'ringside.js', entry: 'src/cli/main.ts', ...product },
   { out: 'adapter.js', entry: 'src/extension/adapter-worker.ts', ...product },
   { out: 'extension.js', entry: 'src/extension/main-node.ts', ...product, external: ['vscode'] },
   { out: 'adapter.web.js', entry: 'src/extension/adapter-worker-web.ts', ...web, format: 'iife' },
@@ -91,6 +92,16 @@ export const buildBundles = async () => {
     ),
   );
   writeLicences(results);
+  writeCodeCache();
+};
+
+/** The command starts from V8's code cache, see src/cli/launch.ts; other versions of Node than this one do without. */
+const writeCodeCache = () => {
+  rmSync(join(root, 'dist/ringside.js.cache'), { force: true });
+  spawnSync(process.execPath, [join(root, 'dist/cli.js'), 'run', join(root, 'examples/hello.asm')], {
+    env: { ...process.env, RINGSIDE_WRITE_CODE_CACHE: '1' },
+    stdio: 'ignore',
+  });
 };
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 const files = await listFiles({ cwd: '.', packageManager: PackageManager.None });
 
 const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'language-configuration.json', 'package.json'];
-const bundles = ['adapter.js', 'adapter.web.js', 'cli.js', 'extension.js', 'extension.web.js'];
+const bundles = ['adapter.js', 'adapter.web.js', 'cli.js', 'extension.js', 'extension.web.js', 'ringside.js'];
 const wanted = [
   ...papers,
   ...bundles.map((name) => `dist/${name}`),
