@@ -13,6 +13,9 @@ import type { PhysicalMemory } from './physical';
 
 /** The longest block, in instructions: how far a run may be from the exact step it was asked for. */
 export const LONGEST_BLOCK = 64;
+const SHORT_BLOCK = 4;
+/** Blocks of a page made stale after which its blocks become short. */
+const OFTEN = 32;
 
 interface Block {
   readonly mode: DecodeMode;
@@ -35,6 +38,8 @@ interface CodePage {
   readonly heads: Uint32Array;
   readonly any: Uint32Array;
   blocks: Block[];
+  /** Blocks that writes have made stale. */
+  stale: number;
 }
 
 export class CodeCache {
@@ -108,7 +113,7 @@ export class CodeCache {
     const key = Math.floor(address / 4096) * 4 + mode;
     let page = this.pages.get(key);
     if (!page) {
-      page = { heads: new Uint32Array(4096), any: new Uint32Array(4096), blocks: [] };
+      page = { heads: new Uint32Array(4096), any: new Uint32Array(4096), blocks: [], stale: 0 };
       this.pages.set(key, page);
     }
     return page;
@@ -129,7 +134,9 @@ export class CodeCache {
     const stubs: (() => void)[] = [];
     const plain: Fusible[] = [];
     try {
-      while (!ended && count < LONGEST_BLOCK && offset < 4096) {
+      // Where code changes again and again, less is decoded that is never executed.
+      const longest = page.stale > OFTEN ? SHORT_BLOCK : LONGEST_BLOCK;
+      while (!ended && count < longest && offset < 4096) {
         if (iced.position >= bytes.length) break;
         iced.decodeOut(this.scratch);
         // Not all of the instruction is here: in the next page, or beyond the bytes that were fetched for this block.
@@ -345,6 +352,7 @@ export class CodeCache {
       u32[at / 4] = stale;
       view.setUint16(at + record.plain, stale, true);
     }
+    code.stale++;
     code.heads[block.start] = 0;
     code.any.fill(0, block.start, block.end);
   }
