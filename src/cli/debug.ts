@@ -41,6 +41,7 @@ export const debug: Run = async (given) => {
   const started = performance.now();
   const show = setInterval(() => output.flush(), SHOW);
   try {
+    if (process.stdin.isTTY) print('`help` lists the commands, Tab completes, `quit` leaves');
     await terminal.here();
     const interrupted = await converse(terminal, script, print);
     output.flush();
@@ -113,5 +114,7 @@ const readLines = async (terminal: Terminal, reader: Interface, print: (text: st
     if (terminal.left) break;
     if (interactive) reader.prompt();
   }
+  // Ctrl-D leaves the prompt's line unfinished.
+  if (interactive && !terminal.left) process.stdout.write('\n');
   reader.close();
 };

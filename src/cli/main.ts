@@ -1,8 +1,8 @@
 /** The command `ringside`. Whatever is wrong with what the user gave ends in one line and status 2. */
 
-import './tune-v8';
 import { BadInput } from '../program/program';
 import { dispatch } from './dispatch';
+import { complain } from './result';
 
 const BAD_INPUT = 2;
 const INTERNAL_ERROR = 8;
@@ -16,7 +16,7 @@ const main = async (): Promise<void> => {
     process.exitCode = await dispatch(process.argv.slice(2));
   } catch (error) {
     if (error instanceof BadInput) {
-      process.stderr.write(`ringside: ${error.message}\n`);
+      complain(error.message);
       process.exitCode = BAD_INPUT;
       return;
     }

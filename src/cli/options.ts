@@ -58,6 +58,7 @@ export const commands: readonly Command[] = [
           'Prints one line per event, with position and reason: trap, trap:#PF, int, irq, nmi, ring, mode, cr, msr, port, mmio, cpuid, task-switch, syscall, tlb-fill, stale, triple-fault, not-implemented, reset.',
       },
       { flag: '-o', placeholder: 'FILE', description: 'Where the trace goes. By default to stderr.' },
+      { flag: '--stdin', description: 'What comes on stdin arrives at COM1.' },
     ],
     operands: 1,
   },

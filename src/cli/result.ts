@@ -52,3 +52,8 @@ const eventCounts = (machine: Machine): Record<string, unknown> => {
     ),
   };
 };
+
+/** What is wrong with what the user gave, on stderr; a list of places in files begins with these, as compilers do. */
+export const complain = (message: string): void => {
+  process.stderr.write(`${message.includes('\n') ? '' : 'ringside: '}${message}\n`);
+};

@@ -3,20 +3,21 @@
  * status says how it ended.
  */
 
-import { bootMachine } from '../debugger/boot';
+import { type Booted, bootMachine } from '../debugger/boot';
 import { type Ending, ending, endingOf } from '../debugger/endings';
 import { parseEventFilters } from '../debugger/event-filter';
 import { explainChain } from '../debugger/explain';
 import type { MachineSettings } from '../debugger/machine-options';
 import { Slices, yieldToHost } from '../debugger/slices';
+import { currentAddress } from '../debugger/vcpu-view';
 import type { Machine, Stop } from '../machine/pc';
 import { BadInput } from '../program/program';
-import { hex } from '../x86/address';
 import type { Run } from './dispatch';
 import { DiskFiles } from './files-node';
+import { GuestInput } from './guest-input';
 import { GuestOutput } from './guest-output';
 import { settingsOf } from './options';
-import { writeJson } from './result';
+import { complain, writeJson } from './result';
 import { Trace } from './trace';
 
 const STDERR = 2;
@@ -26,7 +27,9 @@ export const run: Run = async (given) => {
   const output = new GuestOutput(json === '-' ? STDERR : undefined);
   let started = performance.now();
   let machine: Machine | undefined;
+  let finished = false;
   const finish = (end: Ending): number => {
+    finished = true;
     output.flush();
     if (json !== undefined) writeJson(json, end, machine, (performance.now() - started) / 1000);
     return end.exitCode;
@@ -40,26 +43,31 @@ export const run: Run = async (given) => {
     if (filters.length === 0 && given.values.has('-o'))
       throw new BadInput('-o: says where a --trace goes; there is none');
     const sinks = { serial: output.put, console: output.put };
-    ({ machine } = await bootMachine(new DiskFiles(), path ?? null, settings, sinks));
+    const booted = await bootMachine(new DiskFiles(), path ?? null, settings, sinks);
+    ({ machine } = booted);
     started = performance.now();
+    const input = given.values.has('--stdin') ? new GuestInput(machine) : undefined;
     const trace = filters.length === 0 ? undefined : new Trace(machine, filters, given.values.get('-o'));
     try {
-      const { end, stop } = await runMachine(machine, settings, () => {
+      const { end, stop } = await runMachine(machine, settings, input, () => {
         output.flush();
         trace?.flush();
       });
       output.flush();
-      report(machine, end, stop, output.last);
+      report([...endingLines(booted, end, stop), ...screenLines(machine)], output.last);
       return finish(end);
     } finally {
       trace?.close();
+      input?.close();
     }
   } catch (error) {
+    // The result itself cannot be written: that is all there is to say.
+    if (finished) throw error;
     if (!(error instanceof BadInput)) {
       if (json !== undefined) finish(ending('internal-error'));
       throw error;
     }
-    process.stderr.write(`ringside: ${error.message}\n`);
+    complain(error.message);
     return finish(ending('bad-input'));
   }
 };
@@ -72,11 +80,13 @@ interface Ran {
 const runMachine = async (
   machine: Machine,
   { maxInstructions, noReboot }: MachineSettings,
+  input: GuestInput | undefined,
   afterSlice: () => void,
 ): Promise<Ran> => {
   const interrupted = { yes: false };
   const interrupt = (): void => {
     interrupted.yes = true;
+    input?.interrupt();
   };
   process.on('SIGINT', interrupt);
   try {
@@ -87,7 +97,8 @@ const runMachine = async (
       const stop = slices.run(machine, maxInstructions);
       afterSlice();
       const end = endingOf(stop, noReboot);
-      if (end !== undefined) return { end, stop };
+      if (end?.outcome === 'halted' && input?.mayWake) await input.wait();
+      else if (end !== undefined) return { end, stop };
       if (stop.reason === 'reset') machine.reset();
       await yieldToHost();
       if (interrupted.yes) return { end: ending('interrupted'), stop };
@@ -97,39 +108,51 @@ const runMachine = async (
   }
 };
 
-/** What is to be said about an ending that is not simply the guest's wish. */
-const report = (machine: Machine, end: Ending, stop: Stop | undefined, lastByte: number): void => {
-  const lines = endingLines(machine, end, stop);
+/** Lines of ours, below what the guest printed. */
+const report = (lines: readonly string[], lastByte: number): void => {
   if (lines.length === 0) return;
   // On a terminal our line begins below an unfinished one of the guest.
   const gap = lastByte !== 0x0a && process.stdout.isTTY ? '\n' : '';
   process.stderr.write(`${gap}${lines.join('\n')}\n`);
 };
 
-const endingLines = (machine: Machine, { outcome }: Ending, stop: Stop | undefined): string[] => {
+/** What is to be said about an ending that is not simply the guest's wish. */
+const endingLines = ({ machine, info }: Booted, { outcome }: Ending, stop: Stop | undefined): string[] => {
   const { retired } = machine.counters;
-  const where = (vcpu: number): string => hex(machine.cpus[vcpu]?.state.rip ?? 0n);
+  const after = `after ${retired} ${retired === 1 ? 'instruction' : 'instructions'}`;
+  const where = (index = machine.current): string => {
+    const vcpu = machine.cpus[index];
+    return vcpu === undefined ? '' : `at ${info.placeOf(currentAddress(vcpu))}`;
+  };
   switch (outcome) {
     case 'triple-fault':
       return stop?.reason === 'triple-fault'
         ? [
-            `ringside: triple fault after ${retired} instructions: the processor shut down`,
+            `ringside: triple fault ${after} ${where(stop.vcpu)}: the processor shut down`,
             ...explainChain(stop.chain).map((line) => `  ${line}`),
           ]
         : [];
     case 'budget':
-      return [
-        `ringside: stopped after ${retired} instructions, as --max-instructions says, at ${where(machine.current)}`,
-      ];
+      return [`ringside: stopped ${after}, as --max-instructions says, ${where()}`];
     case 'no-progress': {
       const vcpu = stop?.reason === 'no-progress' ? stop.vcpu : machine.current;
-      return [`ringside: no progress: a million steps without a completed instruction, at ${where(vcpu)}`];
+      return [`ringside: no progress: a million steps without a completed instruction, ${where(vcpu)}`];
     }
     case 'reset':
       return [`ringside: reset${stop?.reason === 'reset' ? ` by ${stop.by}` : ''}; --no-reboot ends here`];
     case 'interrupted':
-      return [`ringside: interrupted after ${retired} instructions at ${where(machine.current)}`];
+      return [`ringside: interrupted ${after} ${where()}`];
     default:
       return [];
   }
+};
+
+/** What the display shows, which is nowhere else to be seen, when something is on it. */
+const screenLines = (machine: Machine): string[] => {
+  const text = machine
+    .screen()
+    .map((row) => `  ${row}`.trimEnd())
+    .join('\n')
+    .trimEnd();
+  return text === '' ? [] : ['ringside: the screen shows', text];
 };

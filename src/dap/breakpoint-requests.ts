@@ -190,20 +190,19 @@ const watchable = (
 };
 
 const setData = (context: Context, args: DebugProtocol.SetDataBreakpointsArguments): Answer[] => {
-  const { breakpoints } = context.session.machine;
+  const { breakpoints } = context.session;
   for (const watch of context.watched.keys()) breakpoints.unwatch(watch);
   context.watched.clear();
   return args.breakpoints.map(({ dataId, accessType = 'write', condition, hitCondition }, index): Answer => {
     const [address, size] = dataId.split(':').map(readInteger);
     if (address === undefined || size === undefined) return { verified: false, message: `${dataId}: no data id` };
-    if ((condition ?? '') !== '' || (hitCondition ?? '') !== '')
-      return { verified: false, message: 'data breakpoints take no conditions yet' };
     const id = FIRST_DATA_ID + index;
-    const watch = breakpoints.watch(address, Number(size), {
-      read: accessType !== 'write',
-      write: accessType !== 'read',
-    });
-    context.watched.set(watch, [id]);
+    const access = accessType === 'readWrite' ? 'both' : accessType;
+    try {
+      context.watched.set(breakpoints.watch(address, Number(size), access, { condition, hitCondition }), [id]);
+    } catch (error) {
+      return { verified: false, message: problem(error) };
+    }
     return { id, verified: true };
   });
 };

@@ -3,9 +3,9 @@
  * machine asks at each arrival; nobody is asked where there is none.
  */
 
-import type { Machine } from '../machine/pc';
+import type { Machine, Stop } from '../machine/pc';
 import { BadInput } from '../program/program';
-import { hex, type LinearAddress } from '../x86/address';
+import { hex, type LinearAddress, linear } from '../x86/address';
 import type { Environment } from './expression/evaluator';
 import { evaluate, holds } from './expression/evaluator';
 import { parseExpression } from './expression/parser';
@@ -37,6 +37,16 @@ interface Armed {
   readonly log: readonly (string | Expression)[] | undefined;
 }
 
+export type WatchpointStop = Stop & { readonly reason: 'watchpoint' };
+
+export type WatchAccess = 'read' | 'write' | 'both';
+
+interface Watch extends Armed {
+  readonly address: bigint;
+  readonly size: number;
+  readonly access: WatchAccess;
+}
+
 export interface BreakpointHost {
   readonly environment: (vcpu: number) => Environment;
   /** A logpoint's line. */
@@ -54,6 +64,8 @@ export class Breakpoints {
   private readonly at = new Map<bigint, Set<number>>();
   /** The engine's own places (stepping): asked before the user's. */
   private readonly internal = new Map<bigint, (vcpu: number) => boolean>();
+  /** Watched memory by the machine's number of it. */
+  private readonly watches = new Map<number, Watch>();
   private nextId = 1;
   /** Where the machine was last: its next iteration there is no arrival. */
   private left = { vcpu: -1, linear: -1n, step: -1 };
@@ -71,13 +83,7 @@ export class Breakpoints {
    * @throws BadInput for a condition that cannot be read
    */
   add(addresses: readonly LinearAddress[], options: BreakpointOptions = {}, id = this.nextId): Breakpoint {
-    const { condition, hitCondition, logMessage } = options;
-    const armed: Armed = {
-      breakpoint: { ...options, id, addresses, hits: 0 },
-      condition: isGiven(condition) ? readCondition(condition) : undefined,
-      counts: isGiven(hitCondition) ? readHitCondition(hitCondition) : () => true,
-      log: isGiven(logMessage) ? readLogMessage(logMessage) : undefined,
-    };
+    const armed = read({ ...options, id, addresses, hits: 0 });
     this.nextId = Math.max(this.nextId, id + 1);
     this.armed.set(id, armed);
     for (const address of addresses) {
@@ -101,6 +107,32 @@ export class Breakpoints {
       this.arm(address);
     }
     return true;
+  }
+
+  /**
+   * Stops after an access to memory, where the condition holds then.
+   * @returns the number that the pause names
+   * @throws BadInput for a condition that cannot be read
+   */
+  watch(address: bigint, size: number, access: WatchAccess, options: BreakpointOptions = {}): number {
+    const armed = read({ ...options, id: 0, addresses: [linear(address)], hits: 0 });
+    const id = this.machine.breakpoints.watch(address, size, { read: access !== 'write', write: access !== 'read' });
+    this.watches.set(id, { ...armed, address, size, access });
+    return id;
+  }
+  unwatch(id: number): void {
+    this.machine.breakpoints.unwatch(id);
+    this.watches.delete(id);
+  }
+
+  /** The watches that want the machine to stop for an access, of which the machine names only the first. */
+  watched({ vcpu, id: named, address, access }: WatchpointStop): number[] {
+    const touched = ([id, watch]: readonly [number, Watch]): boolean =>
+      id === named ||
+      ((watch.access === 'both' || watch.access === access) &&
+        address >= watch.address &&
+        address < watch.address + BigInt(watch.size));
+    return [...this.watches].filter((one) => touched(one) && this.isHit(one[1], vcpu)).map(([id]) => id);
   }
 
   list(): Breakpoint[] {
@@ -188,6 +220,17 @@ export class Breakpoints {
     return false;
   }
 }
+
+/** @throws BadInput */
+const read = (breakpoint: Breakpoint): Armed => {
+  const { condition, hitCondition, logMessage } = breakpoint;
+  return {
+    breakpoint,
+    condition: isGiven(condition) ? readCondition(condition) : undefined,
+    counts: isGiven(hitCondition) ? readHitCondition(hitCondition) : () => true,
+    log: isGiven(logMessage) ? readLogMessage(logMessage) : undefined,
+  };
+};
 
 const isGiven = (text: string | undefined): text is string => text !== undefined && text.trim() !== '';
 

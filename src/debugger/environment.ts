@@ -1,5 +1,6 @@
 /** The names and memory of one vCPU as expressions see them, with edits going through the machine's input log. */
 
+import { Fault } from '../machine/core/fault';
 import { CS } from '../machine/core/state';
 import { hasMsr, readMsr } from '../machine/cpu/msrs';
 import { registerSetters } from '../machine/input';
@@ -8,6 +9,7 @@ import type { VirtualCpu } from '../machine/virtual-cpu';
 import { BadInput } from '../program/program';
 import { hex, linear } from '../x86/address';
 import { msrAt, msrs } from '../x86/msrs';
+import { explain } from './explain';
 import type { Environment, Places, Value } from './expression/evaluator';
 import type { MemorySpace } from './expression/syntax';
 import { bytesOf, mappedRuns, peekPhysical, peekValue } from './guest-memory';
@@ -128,7 +130,12 @@ export class VcpuEnvironment implements Environment, Places {
 
   private setRegister(name: string, value: bigint): void {
     if (!registerSetters.has(name)) throw new BadInput(`${name} cannot be set`);
-    this.machine.input({ kind: 'register', vcpu: this.vcpu.index, name, value });
+    try {
+      this.machine.input({ kind: 'register', vcpu: this.vcpu.index, name, value });
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      throw new BadInput(`${name} does not take ${hex(value)}: ${explain(error.why)}`);
+    }
   }
 }
 

@@ -57,11 +57,31 @@ const evidence = (why: Reason): string[] => {
 const bitOfEntry = (entry: bigint, bit: number): string =>
   ` (bit ${bit}${entryBits[bit] === undefined ? '' : `, ${entryBits[bit]}`}, is ${(entry >> BigInt(bit)) & 1n})`;
 
+/** What a rule's sentence may name in braces: how it is written, and in words where it is not known. */
+const blanks: Readonly<Record<string, readonly [(why: Reason) => string | undefined, string]>> = {
+  instruction: [({ instruction }) => instruction, 'the instruction'],
+  linear: [({ linear }) => (linear === undefined ? undefined : hex(linear)), 'the address'],
+  register: [({ register }) => register?.toUpperCase(), 'the segment register'],
+  selector: [({ selector }) => (selector === undefined ? undefined : hex(selector)), 'null'],
+  value: [({ value }) => (value === undefined ? undefined : hex(value)), 'unknown'],
+};
+
+/** The sentence of a rule with its blanks filled in. */
+const sentence = (says: string, why: Reason): string =>
+  says.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const [read, unknown] = blanks[name] ?? [() => undefined, name];
+    return read(why) ?? unknown;
+  });
+
+/** The evidence that the rule's sentence does not name by itself. */
+const unsaid = (says: string, why: Reason): Reason =>
+  Object.fromEntries(Object.entries(why).filter(([name]) => !says.includes(`{${name}}`))) as unknown as Reason;
+
 /** One sentence: what was found, and the rule that it breaks. */
 export const explain = (why: Reason): string => {
   const rule = ruleOf(why.rule);
-  const found = evidence(why).join(', ');
-  const says = rule === undefined ? why.rule : `${rule.says} [${why.rule}]`;
+  const found = evidence(unsaid(rule?.says ?? '', why)).join(', ');
+  const says = rule === undefined ? why.rule : `${sentence(rule.says, why)} [${why.rule}]`;
   return found === '' ? says : `${found}: ${says}`;
 };
 

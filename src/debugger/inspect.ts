@@ -205,7 +205,7 @@ const controlItems = (vcpu: VirtualCpu): Item[] => {
     { ...register('cr2', state.cr2), address: state.cr2 },
     register('cr3', state.cr3, pagingMode(state) === 'none' ? 'paging off' : `tables at ${hex(directory)}`),
     decoded('cr4', () => state.cr4),
-    { name: 'cr8', value: hex(cpu.surroundings.apic.taskPriority()), expression: 'cr8' },
+    { name: 'cr8', value: hex(cpu.surroundings.apic.taskPriority()), expression: 'cr8', settable: true },
     decoded('efer', () => state.efer),
     ...[0, 1, 2, 3].map((n) => ({ ...register(`dr${n}`, state.dr(n)), address: state.dr(n) })),
     decoded('dr6', () => state.dr(6)),
@@ -214,6 +214,7 @@ const controlItems = (vcpu: VirtualCpu): Item[] => {
       name: name.toLowerCase(),
       value: `${hex(value)} ${meaning} (${hex(address)})`,
       expression: `msr[${hex(address)}]`,
+      settable: true,
     })),
   ];
 };

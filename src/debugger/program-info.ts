@@ -3,7 +3,7 @@
 import { LineTable } from '../program/lines';
 import type { LineRow, Program } from '../program/program';
 import { SymbolTable } from '../program/symbols';
-import type { LinearAddress } from '../x86/address';
+import { hex, type LinearAddress } from '../x86/address';
 
 /** Further from the symbol than this, and outside its size, its name says nothing about an address. */
 const REACH = 0x1_0000n;
@@ -32,6 +32,13 @@ export class ProgramInfo {
     const near = this.symbols.at(address);
     if (near === null || (near.offset >= REACH && near.offset >= BigInt(near.symbol.size))) return undefined;
     return near.offset === 0n ? near.symbol.name : `${near.symbol.name}+0x${near.offset.toString(16)}`;
+  }
+
+  /** `0x100003 print+0x3 hello.asm:36`, as far as it is known. */
+  placeOf(address: LinearAddress): string {
+    const line = this.lines.at(address);
+    const parts = [hex(address), this.nameOf(address), line === null ? undefined : `${line.file}:${line.line}`];
+    return parts.filter((part) => part !== undefined).join(' ');
   }
 
   /** The label that is not local at or below an address: the name of what runs there. */

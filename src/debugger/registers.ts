@@ -161,10 +161,7 @@ export const registerPlaces = (state: CpuState, taskPriority: () => number): Rea
     places.set(name, place);
     for (const [key, bit] of bitPlaces(name, place)) places.set(key, bit);
   }
-  places.set(
-    'cr8',
-    readOnly(8, () => BigInt(taskPriority())),
-  );
+  places.set('cr8', { ...plain('cr8', 8, () => BigInt(taskPriority())), bits: 4 });
   places.set(
     'cpl',
     readOnly(1, () => BigInt(state.cpl)),

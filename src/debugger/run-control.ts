@@ -172,8 +172,11 @@ export class RunControl {
     switch (stop.reason) {
       case 'breakpoint':
         return { reason: 'breakpoint', vcpu, ids: this.breakpoints.hit };
-      case 'watchpoint':
-        return { reason: 'watchpoint', vcpu, id: stop.id, access: stop.access, address: stop.address };
+      case 'watchpoint': {
+        const { access, address } = stop;
+        const [id] = this.breakpoints.watched(stop);
+        return id === undefined ? undefined : { reason: 'watchpoint', vcpu, id, access, address };
+      }
       case 'fault':
         return { reason: 'fault', vcpu, fault: stop.fault };
       case 'requested':

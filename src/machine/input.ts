@@ -1,7 +1,9 @@
 /** What an input from outside does to the machine. */
 
+import { msrs } from '../x86/msrs';
 import { state as layout } from './core/layout';
 import type { SegmentIndex } from './core/state';
+import { writeMsr } from './cpu/msrs';
 import type { Input } from './history/input-log';
 import type { Machine } from './pc';
 import type { VirtualCpu } from './virtual-cpu';
@@ -28,7 +30,7 @@ const gprs = [
 ];
 const segments = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'];
 
-/** Every register that can be set from outside, by its name in lower case. */
+/** Every register that can be set from outside, by its name in lower case. MSRs refuse what WRMSR refuses: Fault. */
 export const registerSetters: ReadonlyMap<string, Setter> = new Map<string, Setter>([
   ...gprs.map((name, n): [string, Setter] => [name, ({ state }, value) => state.setGpr(n, BigInt.asUintN(64, value))]),
   ['rip', ({ state }, value) => (state.rip = BigInt.asUintN(64, value))],
@@ -62,8 +64,14 @@ export const registerSetters: ReadonlyMap<string, Setter> = new Map<string, Sett
     [`${name}.base`, ({ state }, base) => (state[name] = { ...state[name], base })],
     [`${name}.limit`, ({ state }, limit) => (state[name] = { ...state[name], limit: Number(limit & 0xffffn) })],
   ]),
+  ['cr8', ({ cpu }, value) => cpu.surroundings.apic.setTaskPriority(Number(value & 0xfn))],
+  ...Object.entries(msrs).map(([name, { address }]): [string, Setter] => [
+    name.toLowerCase(),
+    ({ cpu }, value) => writeMsr(cpu, address, BigInt.asUintN(64, value)),
+  ]),
 ]);
 
+/** @throws Fault what an MSR does not take; then nothing has changed */
 export const applyInput = (machine: Machine, input: Input): void => {
   const vcpu = (index: number) => machine.cpus[index] as VirtualCpu;
   switch (input.kind) {

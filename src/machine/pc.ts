@@ -203,9 +203,9 @@ export class Machine implements Surrounding {
 
   // Running
 
-  /** Runs at most `limit` steps. */
-  run(limit: number): Stop {
-    return this.go(this.steps.step + limit);
+  /** Runs at most `limit` steps, or until `enough` says so, which is asked every few milliseconds. */
+  run(limit: number, enough?: () => boolean): Stop {
+    return this.go(this.steps.step + limit, enough);
   }
   /** Runs to an exact step; earlier stops are reported. */
   runTo(step: number): Stop {
@@ -226,7 +226,7 @@ export class Machine implements Surrounding {
     for (const vcpu of this.cpus) vcpu.state.setU32(layout.leave, 1);
   }
 
-  private go(end: number): Stop {
+  private go(end: number, enough?: () => boolean): Stop {
     this.stopRequest = undefined;
     const first = this.steps.step;
     this.breakpoints.resumeAt = first;
@@ -241,7 +241,7 @@ export class Machine implements Surrounding {
       const vcpu = this.cpus[this.current] as VirtualCpu;
       if (!this.attend(vcpu)) {
         if (!vcpu.active) {
-          const halted = this.passTurn(end);
+          const halted = this.passTurn();
           if (halted) return halted;
         } else this.execute(vcpu, Math.min(end, this.log.nextStep) - this.steps.step, now);
       }
@@ -255,6 +255,7 @@ export class Machine implements Surrounding {
         return this.stopRequest;
       }
       if (this.isStuck()) return { reason: 'no-progress', vcpu: vcpu.index };
+      if (enough?.()) break;
     }
     return { reason: 'limit' };
   }
@@ -319,7 +320,7 @@ export class Machine implements Surrounding {
   }
 
   /** The vCPU whose turn it is does nothing: another one's turn, or time passes until something happens. */
-  private passTurn(_end: number): Stop | undefined {
+  private passTurn(): Stop | undefined {
     const other = this.cpus.findIndex((_, n) =>
       this.canRun(this.cpus[(this.current + 1 + n) % this.cpus.length] as VirtualCpu),
     );
@@ -390,10 +391,10 @@ export class Machine implements Surrounding {
 
   // Outside input
 
-  /** Applies something from outside at the present step, and logs it. */
+  /** Applies something from outside at the present step, and logs it. @throws Fault what an MSR does not take */
   input(input: Input): void {
-    this.log.add(this.steps.step, input);
     applyInput(this, input);
+    this.log.add(this.steps.step, input);
   }
 
   // The past

@@ -164,6 +164,61 @@ test('watches stop behind the access', async () => {
   expect(said['watch cell']).toEqual(['cell: write the memory to watch as [address]:u32']);
 });
 
+test('a watch with a condition stops where it holds, also after a restart', async () => {
+  const guest = 'bits 64\nmov ecx, 5\nagain: mov [cell], cl\ndec ecx\njnz again\nhlt\ncell: dq 0\n';
+  const said = await session(
+    guest,
+    'watch [cell]:u8 if ecx == 2',
+    'c',
+    'p ecx',
+    'restart',
+    'info b',
+    'continue',
+    'p rcx',
+  );
+  expect(said['watch [cell]:u8 if ecx == 2']?.[0]).toMatch(/^watching 1 byte at 0x10[0-9a-f]+ as 1000 if ecx == 2$/);
+  expect(said.c?.[0]).toMatch(/^watched memory written/);
+  expect(said['p ecx']).toEqual(['0x2 2']);
+  expect(said['info b']?.[0]).toMatch(/^1000 write 1 at 0x10[0-9a-f]+ if ecx == 2$/);
+  expect(said['p rcx']).toEqual(['0x2 2']);
+});
+
+test('MSRs and CR8 can be set; what WRMSR refuses is refused with its reason', async () => {
+  const said = await session(
+    'bits 64\nhlt\n',
+    'set ia32_lstar = 0x1000',
+    'set msr[0xc0000081] = 0x1234',
+    'set cr8 = 5',
+    'p cr8',
+    'set cr8 = 16',
+    'set ia32_lstar = 0x8000000000000000',
+    'p ia32_lstar',
+    'set msr[0xfe] = 1',
+  );
+  expect(said['set ia32_lstar = 0x1000']).toEqual(['0x1000 4096']);
+  expect(said['set msr[0xc0000081] = 0x1234']).toEqual(['0x1234 4660']);
+  expect(said['p cr8']).toEqual(['0x5 5']);
+  expect(said['set cr8 = 16']).toEqual(['0x10 does not fit into cr8, which has 4 bits']);
+  expect(said['set ia32_lstar = 0x8000000000000000']?.[0]).toMatch(
+    /^ia32_lstar does not take 0x8000000000000000: .*canonical/,
+  );
+  expect(said['p ia32_lstar']).toEqual(['0x1000 4096']);
+  expect(said['set msr[0xfe] = 1']?.[0]).toMatch(/^ia32_mtrrcap does not take 0x1: .*msr\.read-only/);
+});
+
+test('a file is meant by the end of its path; a shortened command is completed', async () => {
+  const files = new MemoryFiles({ '/far/away/guest.asm': counting });
+  const lines: string[] = [];
+  const sinks = { serial: () => {}, console: () => {} };
+  const print = (text: string): number => lines.push(text);
+  const settings = readSettings({}, (name) => name);
+  const program = '/far/away/guest.asm';
+  const terminal = await Terminal.start({ files, program, settings, sinks, note: print }, print);
+  await terminal.execute('b guest.asm:5');
+  expect(lines.at(-1)).toMatch(/^breakpoint 1 at 0x10000c .*guest\.asm:5$/);
+  expect(terminal.complete('br dou')).toEqual([['double'], 'dou']);
+});
+
 test('restart keeps breakpoints', async () => {
   const said = await session(counting, 'tbreak 7', 'break double', 'c', 'delete 2', 'restart', 'info b');
   expect(said.restart).toEqual(['0x100000 start guest.asm:2', '    2  start:  xor eax, eax']);

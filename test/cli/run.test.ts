@@ -86,7 +86,9 @@ describe('exit statuses', () => {
     );
     expect(status).toBe(4);
     expect(JSON.parse(stdout)).toMatchObject({ outcome: 'budget', exitCode: 4, instructions: 12345 });
-    expect(stderr).toBe('ringside: stopped after 12345 instructions, as --max-instructions says, at 0x100003\n');
+    expect(stderr).toMatch(
+      /^ringside: stopped after 12345 instructions, as --max-instructions says, at 0x100003 \S+ .*guest\.asm:\d+\n$/,
+    );
   });
 
   test('a repeated string instruction counts as one in the budget', async () => {
@@ -99,7 +101,9 @@ describe('exit statuses', () => {
     const { status, stderr } = await run('bits 64\nud2\n');
     expect(status).toBe(6);
     const lines = stderr.trimEnd().split('\n');
-    expect(lines[0]).toBe('ringside: triple fault after 0 instructions: the processor shut down');
+    expect(lines[0]).toMatch(
+      /^ringside: triple fault after 0 instructions at 0x100000 .*guest\.asm:2: the processor shut down$/,
+    );
     expect(lines[1]).toMatch(/^ {2}1\. #UD Invalid Opcode at 0x100000: /);
     expect(lines[2]).toMatch(
       /^ {2}2\. #GP General Protection \(error code 0x33: entry 0x6 of the IDT, external\) at 0x100000: .*idt\.beyond-limit/,
@@ -148,7 +152,7 @@ idtr:   dw 7 * 16 - 1
 `;
     const { status, stderr } = await run(guest);
     expect(stderr).toMatch(
-      /^ringside: no progress: a million steps without a completed instruction, at 0x10[0-9a-f]+\n$/,
+      /^ringside: no progress: a million steps without a completed instruction, at 0x10[0-9a-f]+ bad .*guest\.asm:12\n$/,
     );
     expect(status).toBe(10);
   });
@@ -158,7 +162,9 @@ idtr:   dw 7 * 16 - 1
     const result = await ringside(bundle, ['run', path], { interrupt: true });
     expect(result.status).toBe(130);
     expect(result.stdout).toBe('spinning\n');
-    expect(result.stderr).toMatch(/^ringside: interrupted after \d+ instructions at 0x[0-9a-f]+\n$/);
+    expect(result.stderr).toMatch(
+      /^ringside: interrupted after \d+ instructions at 0x[0-9a-f]+ again .*spin\.asm:10\n$/,
+    );
   });
 });
 
@@ -176,6 +182,100 @@ describe('streams', () => {
     const example = join(import.meta.dirname, '../../examples/hello.asm');
     const { stdout } = await ringside(bundle, ['run', example, '--serial', 'none']);
     expect(stdout).toBe('Hello from the debug console.\n');
+  });
+
+  const echo = (wait: string): string => `bits 64
+.byte:  ${wait}
+        mov dx, 0x3fd
+        in al, dx
+        test al, 1
+        jz .byte
+        mov dx, 0x3f8
+        in al, dx
+        out 0xe9, al
+        cmp al, 10
+        jne .byte
+        xor eax, eax
+        out 0xf4, al
+`;
+
+  test('--stdin lets stdin arrive at COM1; without it nothing arrives', async () => {
+    const words = ['run', bundle.write('echo.asm', echo('pause')), '--max-instructions', '3000000'];
+    expect(await ringside(bundle, [...words, '--stdin'], { input: 'typed\n' })).toEqual({
+      status: 1,
+      stdout: 'typed\n',
+      stderr: '',
+    });
+    expect(await ringside(bundle, words, { input: 'typed\n' })).toMatchObject({ status: 4, stdout: '' });
+  });
+
+  test('with --stdin a halted machine waits for input; when there is no more, it has ended', async () => {
+    const guest = `bits 16
+        xor ax, ax
+        mov ds, ax
+        mov word [0x24 * 4], received
+        mov word [0x24 * 4 + 2], cs
+        mov al, 0x11
+        out 0x20, al
+        mov al, 0x20
+        out 0x21, al
+        mov al, 4
+        out 0x21, al
+        mov al, 1
+        out 0x21, al
+        mov al, 0xef
+        out 0x21, al
+        mov dx, 0x3fc
+        mov al, 8
+        out dx, al
+        mov dx, 0x3f9
+        mov al, 1
+        out dx, al
+.wait:  sti
+        hlt
+        jmp .wait
+received:
+        mov dx, 0x3f8
+        in al, dx
+        out 0xe9, al
+        mov al, 0x20
+        out 0x20, al
+        iret
+`;
+    const path = bundle.write('interrupts.asm', guest);
+    const result = await ringside(bundle, ['run', path, '--stdin'], { input: 'abc' });
+    expect(result).toEqual({ status: 0, stdout: 'abc', stderr: '' });
+  });
+
+  test('what is on the screen at the end is shown on stderr', async () => {
+    const guest = `bits 16
+org 0x7c00
+        mov ax, 0x0e00 + 'H'
+        int 0x10
+        mov ax, 0x0e00 + 'i'
+        int 0x10
+        cli
+        hlt
+times 510 - ($ - $$) db 0
+dw 0xaa55
+`;
+    expect(await run(guest)).toEqual({ status: 0, stdout: '', stderr: 'ringside: the screen shows\n  Hi\n' });
+  });
+
+  test('a file for --json that cannot be written is complained of once', async () => {
+    const { status, stderr } = await run('bits 64\ncli\nhlt\n', '--json=/nowhere/result.json');
+    expect(stderr).toBe('ringside: /nowhere/result.json: cannot be written (ENOENT)\n');
+    expect(status).toBe(2);
+  });
+
+  test('several mistakes in a source begin their lines with their places', async () => {
+    const { stderr } = await run('bits 64\nmvo eax, 1\njmp nowhere\n');
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines.map((line) => line.replace(/^.*guest\.asm/, 'guest.asm').split(' ')[0])).toEqual([
+      'guest.asm:2:1:',
+      'guest.asm:3:5:',
+    ]);
+    expect(stderr).not.toContain('ringside:');
   });
 
   test('with --json - stdout is the JSON alone and guest output goes to stderr', async () => {

@@ -230,6 +230,26 @@ describe('breakpoints', () => {
     expect(await client.where()).toBe(client.lineOf('NEXT'));
     expect(await client.request('dataBreakpointInfo', { name: 'rax' })).toMatchObject({ dataId: null });
   });
+
+  test('on data, with a condition and a hit count', async () => {
+    const client = await open(
+      'bits 64\nmov ecx, 9\nagain: mov [cell], rcx\ndec ecx ; #NEXT\njnz again\nhlt\nalign 8\ncell: dq 0\n',
+    );
+    await client.launch({ stopOnEntry: true });
+    await client.stopped();
+    const { dataId } = await client.request('dataBreakpointInfo', { name: '[cell]:u64' });
+    const set = (more: object) =>
+      client.request('setDataBreakpoints', { breakpoints: [{ dataId, accessType: 'write', ...more }] });
+    await set({ condition: 'rcx == 7' });
+    expect(await client.go('continue')).toMatchObject({ reason: 'data breakpoint' });
+    expect(await client.register('rcx')).toBe('0x7');
+    await set({ hitCondition: '== 3' });
+    await client.go('continue');
+    expect(await client.register('rcx')).toBe('0x4');
+    expect((await set({ condition: 'rcx ==' })).breakpoints).toMatchObject([
+      { verified: false, message: 'condition `rcx ==`: a value is missing before the end (column 7)' },
+    ]);
+  });
 });
 
 describe('steps', () => {

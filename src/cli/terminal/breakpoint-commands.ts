@@ -1,13 +1,13 @@
 /** Commands about where and when the machine stops. */
 
-import type { BreakpointOptions } from '../../debugger/breakpoints';
+import type { BreakpointOptions, WatchAccess } from '../../debugger/breakpoints';
 import { locate } from '../../debugger/expression/evaluator';
 import { parseExpression } from '../../debugger/expression/parser';
 import { readInteger } from '../../debugger/machine-options';
 import { BadInput } from '../../program/program';
 import { hex } from '../../x86/address';
 import type { Desk, TerminalCommand } from './command';
-import { placeText, readLocation } from './locations';
+import { readLocation } from './locations';
 import { Stops } from './stops';
 
 const stopsOf = new WeakMap<Desk, Stops>();
@@ -20,14 +20,19 @@ export const stops = (desk: Desk): Stops => {
   return found;
 };
 
+/** What stands before and behind `if`. */
+const conditional = (operand: string): { readonly place: string; readonly condition: string | undefined } => {
+  const [, place = '', condition] = /^(.*?)(?:(?:^|\s+)if\s+(.*))?$/.exec(operand) ?? [];
+  return { place, condition };
+};
+
 const add = (desk: Desk, operand: string, more: BreakpointOptions): void => {
-  const [, location = '', condition] = /^(.*?)(?:(?:^|\s+)if\s+(.*))?$/.exec(operand) ?? [];
-  if (location === '') throw new BadInput('where? a line, FILE:LINE, a symbol or an address');
+  const { place: location, condition } = conditional(operand);
   const addresses = readLocation(desk, location);
   const { id } = desk.session.breakpoints.add(addresses, { ...more, condition });
   stops(desk).remember(id, location, { ...more, condition });
   for (const address of addresses)
-    desk.print(`breakpoint ${id} at ${hex(address)} ${placeText(desk, address)}${condition ? ` if ${condition}` : ''}`);
+    desk.print(`breakpoint ${id} at ${desk.session.info.placeOf(address)}${condition ? ` if ${condition}` : ''}`);
 };
 
 const readNumber = (text: string): number => {
@@ -50,7 +55,7 @@ const remove = (desk: Desk, operand: string): void => {
 export const list = (desk: Desk): void => {
   const { breakpoints } = desk.session;
   const rows = breakpoints.list().map(({ id, addresses, condition, hits, temporary }) => {
-    const where = addresses.map((address) => `${hex(address)} ${placeText(desk, address)}`).join(', ');
+    const where = addresses.map((address) => desk.session.info.placeOf(address)).join(', ');
     const times = hits === 0 ? '' : `, hit ${hits} ${hits === 1 ? 'time' : 'times'}`;
     return `${id} ${where}${condition ? ` if ${condition}` : ''}${temporary ? ', once' : ''}${times}`;
   });
@@ -58,13 +63,16 @@ export const list = (desk: Desk): void => {
   for (const row of all.length === 0 ? ['no breakpoints'] : all) desk.print(row);
 };
 
-const watch = (desk: Desk, operand: string, access: 'read' | 'write' | 'both'): void => {
-  const expression = parseExpression(operand);
+const watch = (desk: Desk, operand: string, access: WatchAccess): void => {
+  const { place, condition } = conditional(operand);
+  if (place === '') throw new BadInput('which memory? watch [address]:u32');
+  const expression = parseExpression(place);
   if (expression.kind !== 'memory' || expression.space !== 'linear')
-    throw new BadInput(`${operand}: write the memory to watch as [address]:u32`);
+    throw new BadInput(`${place}: write the memory to watch as [address]:u32`);
   const { address, size } = locate(expression, desk.session.environment(desk.vcpu));
-  const id = stops(desk).watch(desk.session, address, size, access);
-  desk.print(`watching ${size} ${size === 1 ? 'byte' : 'bytes'} at ${hex(address)} as ${id}`);
+  const id = stops(desk).watch(desk.session, { address, size, access, condition });
+  const bytes = `${size} ${size === 1 ? 'byte' : 'bytes'} at ${hex(address)}`;
+  desk.print(`watching ${bytes} as ${id}${condition ? ` if ${condition}` : ''}`);
 };
 
 export const breakpointCommands: readonly TerminalCommand[] = [
@@ -84,21 +92,21 @@ export const breakpointCommands: readonly TerminalCommand[] = [
   },
   {
     names: ['watch'],
-    usage: '[ADDRESS]:u32',
+    usage: '[ADDRESS]:u32 [if EXPRESSION]',
     summary: 'Stops after memory was written.',
     completes: 'expression',
     run: (desk, operand) => watch(desk, operand, 'write'),
   },
   {
     names: ['rwatch'],
-    usage: '[ADDRESS]:u32',
+    usage: '[ADDRESS]:u32 [if EXPRESSION]',
     summary: 'Stops after memory was read.',
     completes: 'expression',
     run: (desk, operand) => watch(desk, operand, 'read'),
   },
   {
     names: ['awatch'],
-    usage: '[ADDRESS]:u32',
+    usage: '[ADDRESS]:u32 [if EXPRESSION]',
     summary: 'Stops after memory was read or written.',
     completes: 'expression',
     run: (desk, operand) => watch(desk, operand, 'both'),

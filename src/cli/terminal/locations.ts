@@ -2,6 +2,7 @@
 
 import { evaluate } from '../../debugger/expression/evaluator';
 import { parseExpression } from '../../debugger/expression/parser';
+import type { ProgramInfo } from '../../debugger/program-info';
 import { currentAddress } from '../../debugger/vcpu-view';
 import { BadInput } from '../../program/program';
 import { type LinearAddress, linear } from '../../x86/address';
@@ -9,6 +10,7 @@ import type { Desk } from './command';
 
 /** @throws BadInput, ExpressionError */
 export const readLocation = (desk: Desk, text: string): readonly LinearAddress[] => {
+  if (text === '') throw new BadInput('where? a line, FILE:LINE, a symbol or an address');
   const { info } = desk.session;
   const [, file, digits] = /^(?:(\S+):)?(\d+)$/.exec(text) ?? [];
   if (digits !== undefined && info.lines.files.length > 0) return lineAddresses(desk, file, Number(digits));
@@ -17,7 +19,7 @@ export const readLocation = (desk: Desk, text: string): readonly LinearAddress[]
 
 const lineAddresses = (desk: Desk, named: string | undefined, line: number): readonly LinearAddress[] => {
   const { info } = desk.session;
-  const file = named === undefined ? currentFile(desk) : info.fileFor(named.startsWith('/') ? named : `/${named}`);
+  const file = named === undefined ? currentFile(desk) : fileNamed(info, named);
   if (file === undefined)
     throw new BadInput(`${named}: no file of this program; they are ${info.lines.files.join(', ')}`);
   const found = info.lines.addresses(file, line);
@@ -25,12 +27,12 @@ const lineAddresses = (desk: Desk, named: string | undefined, line: number): rea
   return found.addresses;
 };
 
+/** A file by its path or by the end of it. */
+const fileNamed = (info: ProgramInfo, named: string): string | undefined => {
+  const ending = named.startsWith('/') ? named : `/${named}`;
+  const found = info.lines.files.filter((file) => file.endsWith(ending));
+  return info.fileFor(ending) ?? (found.length === 1 ? found[0] : undefined);
+};
+
 const currentFile = ({ session, vcpu }: Desk): string | undefined =>
   session.info.lines.at(currentAddress(session.vcpu(vcpu)))?.file ?? session.info.lines.files[0];
-
-/** `print+0x3 hello.asm:36`, as far as it is known. */
-export const placeText = ({ session }: Desk, address: LinearAddress): string => {
-  const line = session.info.lines.at(address);
-  const parts = [session.info.nameOf(address), line === null ? undefined : `${line.file}:${line.line}`];
-  return parts.filter((part) => part !== undefined).join(' ');
-};

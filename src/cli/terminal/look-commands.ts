@@ -14,7 +14,7 @@ import { BadInput } from '../../program/program';
 import { hex, type LinearAddress, linear } from '../../x86/address';
 import { list as listBreakpoints } from './breakpoint-commands';
 import type { Desk, TerminalCommand } from './command';
-import { placeText, readLocation } from './locations';
+import { readLocation } from './locations';
 
 const addressOf = (desk: Desk, text: string): LinearAddress =>
   linear(evaluate(parseExpression(text), desk.session.environment(desk.vcpu)).bits);
@@ -112,7 +112,7 @@ const backtrace = (desk: Desk): void => {
   const { session, vcpu } = desk;
   framesOf(session.vcpu(vcpu), session.info).forEach(({ address, mode, ring, entered }, index) => {
     const how = entered === 'interrupt' ? ', interrupted' : '';
-    desk.print(`#${index} ${hex(address)} ${placeText(desk, address)} (${mode}, ring ${ring}${how})`);
+    desk.print(`#${index} ${desk.session.info.placeOf(address)} (${mode}, ring ${ring}${how})`);
   });
 };
 

@@ -1,6 +1,6 @@
 /** What the user wants to stop on besides breakpoints, kept so that a restart can set all of it again. */
 
-import type { BreakpointOptions } from '../../debugger/breakpoints';
+import type { BreakpointOptions, WatchAccess } from '../../debugger/breakpoints';
 import { type EventFilter, parseEventFilters } from '../../debugger/event-filter';
 import type { Session } from '../../debugger/session';
 import type { MachineEvent } from '../../machine/core/event';
@@ -9,7 +9,8 @@ import { hex, type LinearAddress } from '../../x86/address';
 interface Watch {
   readonly address: bigint;
   readonly size: number;
-  readonly access: 'read' | 'write' | 'both';
+  readonly access: WatchAccess;
+  readonly condition: string | undefined;
   /** The machine's number of it. */
   machine: number;
 }
@@ -29,15 +30,17 @@ export class Stops {
     this.placed.delete(id);
   }
 
-  watch(session: Session, address: bigint, size: number, access: Watch['access']): number {
+  /** @throws BadInput for a condition that cannot be read */
+  watch(session: Session, watch: Omit<Watch, 'machine'>): number {
+    const machine = arm(session, watch);
     const id = this.nextWatch++;
-    this.watches.set(id, { address, size, access, machine: arm(session, address, size, access) });
+    this.watches.set(id, { ...watch, machine });
     return id;
   }
   unwatch(session: Session, id: number): boolean {
     const found = this.watches.get(id);
     if (found === undefined) return false;
-    session.machine.breakpoints.unwatch(found.machine);
+    session.breakpoints.unwatch(found.machine);
     return this.watches.delete(id);
   }
   unwatchAll(session: Session): void {
@@ -45,8 +48,8 @@ export class Stops {
   }
   lines(): string[] {
     return [...this.watches].map(
-      ([id, { address, size, access }]) =>
-        `${id} ${access === 'both' ? 'access to' : access} ${size} at ${hex(address)}`,
+      ([id, { address, size, access, condition }]) =>
+        `${id} ${access === 'both' ? 'access to' : access} ${size} at ${hex(address)}${condition ? ` if ${condition}` : ''}`,
     );
   }
 
@@ -78,7 +81,7 @@ export class Stops {
         this.placed.delete(id);
       }
     }
-    for (const watch of this.watches.values()) watch.machine = arm(session, watch.address, watch.size, watch.access);
+    for (const watch of this.watches.values()) watch.machine = arm(session, watch);
     this.armEvents(session);
   }
 
@@ -97,5 +100,5 @@ export class Stops {
   }
 }
 
-const arm = (session: Session, address: bigint, size: number, access: Watch['access']): number =>
-  session.machine.breakpoints.watch(address, size, { read: access !== 'write', write: access !== 'read' });
+const arm = (session: Session, { address, size, access, condition }: Omit<Watch, 'machine'>): number =>
+  session.breakpoints.watch(address, size, access, { condition });

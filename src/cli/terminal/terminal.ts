@@ -9,12 +9,11 @@ import type { Pause } from '../../debugger/run-control';
 import { chainOf, pauseText, Session, type SessionOptions } from '../../debugger/session';
 import { currentAddress } from '../../debugger/vcpu-view';
 import { BadInput } from '../../program/program';
-import { hex } from '../../x86/address';
 import { nearest } from '../options';
 import { breakpointCommands, stops } from './breakpoint-commands';
 import type { Desk, TerminalCommand } from './command';
 import { editCommands } from './edit-commands';
-import { placeText, readLocation } from './locations';
+import { readLocation } from './locations';
 import { codeRow, lookCommands } from './look-commands';
 import { motionCommands } from './motion-commands';
 
@@ -83,9 +82,7 @@ export class Terminal implements Desk {
 
   /** A command by its name, a short form, or an unambiguous beginning. @throws BadInput */
   private find(name: string): TerminalCommand {
-    const exact = terminalCommands.find(({ names }) => names.includes(name));
-    if (exact !== undefined) return exact;
-    const begun = terminalCommands.filter(({ names }) => names.some((one) => one.startsWith(name)));
+    const begun = meant(name);
     if (begun.length === 1 && begun[0] !== undefined) return begun[0];
     const all = terminalCommands.flatMap(({ names }) => names.slice(0, 1));
     if (begun.length > 1) throw new BadInput(`${name}: ${begun.map(({ names }) => names[0]).join(' or ')}?`);
@@ -145,7 +142,7 @@ export class Terminal implements Desk {
     const line = this.current.info.lines.at(address);
     const text = line === null ? undefined : (await this.source(line.file))?.[line.line - 1];
     const who = this.current.machine.cpus.length > 1 ? `vCPU ${this.vcpu} ` : '';
-    this.print(`${who}${hex(address)} ${placeText(this, address)}`.trimEnd());
+    this.print(`${who}${this.current.info.placeOf(address)}`.trimEnd());
     if (line !== null && text !== undefined) this.print(`${String(line.line).padStart(5)}  ${text}`.trimEnd());
     else this.print(codeRow(disassembleOne(this.current.codeView(this.vcpu), address), '   '));
   }
@@ -161,7 +158,8 @@ export class Terminal implements Desk {
         ),
         name,
       ];
-    const kind = terminalCommands.find(({ names }) => names.includes(name))?.completes;
+    const [command, ...others] = meant(name);
+    const kind = others.length === 0 ? command?.completes : undefined;
     const word = /[^\s[\](),=+*/&|<>!-]*$/.exec(line)?.[0] ?? '';
     if (kind === 'event') return [starting(word, eventFilterExamples()), word];
     if (kind === 'command')
@@ -181,3 +179,9 @@ export class Terminal implements Desk {
 
 const starting = (prefix: string, words: readonly string[]): string[] =>
   words.filter((word) => word.startsWith(prefix));
+
+/** The command of a name or short form, or those that begin so. */
+const meant = (name: string): TerminalCommand[] => {
+  const exact = terminalCommands.find(({ names }) => names.includes(name));
+  return exact ? [exact] : terminalCommands.filter(({ names }) => names.some((one) => one.startsWith(name)));
+};
