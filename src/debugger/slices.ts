@@ -5,27 +5,17 @@
 
 import type { Machine, Stop } from '../machine/pc';
 
-/** Milliseconds that one slice should take. */
+/** Milliseconds that one slice takes. */
 const SLICE = 7;
-const FIRST = 20_000;
-const SHORTEST = 200;
-const LONGEST = 50_000_000;
 
 export class Slices {
-  private steps = FIRST;
+  private end = 0;
+  private readonly isOver = (): boolean => performance.now() >= this.end;
 
-  /** One slice: at most so many instructions that retire, and about as long as a slice should be. */
-  run(machine: Machine, retiredLimit = Number.POSITIVE_INFINITY): Stop {
-    const steps = Math.min(this.steps, retiredLimit - machine.counters.retired);
-    const before = performance.now();
-    const stop = machine.run(steps);
-    if (stop.reason === 'limit' && steps === this.steps) this.adapt(performance.now() - before);
-    return stop;
-  }
-
-  private adapt(took: number): void {
-    const factor = took < 0.1 ? 8 : Math.min(8, SLICE / took);
-    this.steps = Math.round(Math.max(SHORTEST, Math.min(LONGEST, this.steps * factor)));
+  /** One slice, of at most so many instructions that retire. */
+  run(machine: Machine, retiredLimit = Number.MAX_SAFE_INTEGER): Stop {
+    this.end = performance.now() + SLICE;
+    return machine.run(retiredLimit - machine.counters.retired, this.isOver);
   }
 }
 

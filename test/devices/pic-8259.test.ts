@@ -236,7 +236,7 @@ test('a single chip without ICW4 expects two words', () => {
 test('a line reaches the processor only through both masks', () => {
   out(0x21, 0xfb);
   out(0xa1, 0xfe);
-  expect([0, 8, 9].map((line) => pic.isUnmasked(line))).toEqual([false, true, false]);
+  expect([0, 8, 9].map((line) => pic.admits(line))).toEqual([false, true, false]);
   out(0x21, 0xff);
-  expect(pic.isUnmasked(8)).toBe(false);
+  expect(pic.admits(8)).toBe(false);
 });

@@ -132,6 +132,87 @@ test('HLT without interrupts halts for ever, with a masked timer until input com
   expect(boot('bits 64\n sti\n hlt').run()).toEqual({ reason: 'halted', never: false });
 });
 
+/** All gates lead to a handler that ends no interrupt; then `set` starts a timer, and the processor waits. */
+const waiting = (set: string): Guest =>
+  boot(`bits 64
+        mov rax, tick
+        mov edi, idt
+        mov ecx, 256
+.gate:  mov [rdi], ax
+        mov word [rdi + 2], 8
+        mov word [rdi + 4], 0x8e00
+        mov edx, eax
+        shr edx, 16
+        mov [rdi + 6], dx
+        add edi, 16
+        loop .gate
+        lidt [idtr]
+        ${set}
+        sti
+.wait:  hlt
+        jmp .wait
+tick:   inc ebx
+        iretq
+idtr:   dw 4095
+        dq idt
+align 16
+idt:    resb 4096
+`);
+
+describe('HLT with a timer that runs but cannot interrupt any more halts for ever', () => {
+  test.each([
+    [
+      'in service at the 8259',
+      'mov al, 0x34\n out 0x43, al\n out 0x40, al\n out 0x40, al\n mov al, 0xfe\n out 0x21, al',
+      1n,
+    ],
+    [
+      'in service at the local APIC',
+      'mov esi, 0xfee00000\n mov dword [rsi+0xf0], 0x1ff\n mov dword [rsi+0x320], 0x20040\n mov dword [rsi+0x380], 1000',
+      1n,
+    ],
+    [
+      'below the task priority',
+      'mov esi, 0xfee00000\n mov dword [rsi+0xf0], 0x1ff\n mov dword [rsi+0x80], 0x40\n mov dword [rsi+0x320], 0x20040\n mov dword [rsi+0x380], 1000',
+      0n,
+    ],
+  ])('%s', (_, set, interrupts) => {
+    const guest = waiting(set);
+    expect(guest.machine.run(1_000_000, after(2000))).toEqual({ reason: 'halted', never: false });
+    expect(guest.gpr(3)).toBe(interrupts);
+  });
+});
+
+/** Host time is over. */
+const after = (milliseconds: number): (() => boolean) => {
+  const end = performance.now() + milliseconds;
+  return () => performance.now() >= end;
+};
+
+describe('a run ends soon after it is asked to, whatever the guest does', () => {
+  const cases: readonly (readonly [string, string])[] = [
+    ['an empty loop', 'again: jmp again'],
+    ['a REP that never retires', 'mov ecx, -1\n mov esi, 0x200000\n a32 rep lodsb'],
+    ['instructions outside the core', 'again: sidt [0x200000]\n in al, 0x61\n mov rax, cr0\n jmp again'],
+    ['code that is met for the first time', 'mov rax, 0x200000\n jmp rax'],
+    [
+      'faults',
+      'mov word [idt + 96], ud\n mov dword [idt + 98], 0x8e000008\n mov word [idt + 102], 0x10\n lidt [idtr]\n ud: mov esp, 0x80000\n ud2\nidtr: dw 4095\n dq idt\nalign 16\nidt: resb 4096',
+    ],
+  ];
+  test.each(cases)('%s', (_, text) => {
+    const guest = boot(`bits 64\n${text}`, {}, []);
+    const took: number[] = [];
+    for (let n = 0; n < 5; n++) {
+      const started = performance.now();
+      expect(guest.machine.run(Number.MAX_SAFE_INTEGER, after(5)).reason).toBe('limit');
+      took.push(performance.now() - started);
+    }
+    // The best of five: the machine that runs the tests has other things to do as well.
+    expect(Math.min(...took)).toBeLessThan(50);
+  });
+});
+
 test('the core knows RIP exactly while a device is accessed in the middle of a block', () => {
   const guest = boot('bits 64\nstart: mov eax, 1\n mov ebx, 0xfee00020\nhere: mov ecx, [rbx]\n mov edx, 4\n hlt', {}, [
     'mmio',

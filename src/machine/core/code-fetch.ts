@@ -3,12 +3,14 @@
  * one: native code, instructions that cross a page, the page in which the code segment ends.
  */
 
+import { Decoder, DecoderOptions, type Instruction } from 'iced-x86';
 import type { CodeCache } from './code-cache';
-import { type DecodeMode, decodeMode } from './decoder';
+import { bitnessOf, type DecodeMode, decodeMode } from './decoder';
 import type { Architecture } from './engine';
 import type { FastTables } from './fast-tables';
 import type { Fault } from './fault';
 import { access, record, state } from './layout';
+import type { PhysicalMemory } from './physical';
 import { type CpuState, CS } from './state';
 
 const GENERAL_PROTECTION = 13;
@@ -25,6 +27,7 @@ export class CodeFetch {
 
   constructor(
     private readonly cpu: CpuState,
+    private readonly physical: PhysicalMemory,
     private readonly architecture: Architecture,
     private readonly code: CodeCache,
     private readonly tables: FastTables,
@@ -43,6 +46,21 @@ export class CodeFetch {
     const linear = this.linear(rip);
     const low = Number(linear & 0xffffffffn);
     return this.architecture.translate(low, Number(linear >> 32n), access.execute, this.cpu.cpl === 3 ? 1 : 0);
+  }
+
+  /** Decodes the instruction at RIP as the processor would; bytes of a page that cannot be fetched are missing. */
+  decode(rip: bigint): Instruction {
+    const bytes: number[] = [];
+    for (let n = 0; n < 15; n++) {
+      const physical = this.translate(rip + BigInt(n));
+      if (physical < 0) break;
+      bytes.push(Number(this.physical.peek(physical, 1)));
+    }
+    const decoder = new Decoder(bitnessOf(this.mode), new Uint8Array(bytes), DecoderOptions.None);
+    decoder.ip = rip;
+    const instruction = decoder.decode();
+    decoder.free();
+    return instruction;
   }
 
   /** The record for RIP: the head of a block, or with `block` false any record of that instruction; or 0. */

@@ -3,11 +3,11 @@
  * between what it cannot do: find or decode code, hand instructions to the privileged architecture, deliver faults.
  */
 
-import { DecoderOptions, Decoder as Iced, type Instruction, Mnemonic } from 'iced-x86';
+import { type Instruction, Mnemonic } from 'iced-x86';
 import { CodeCache, LONGEST_BLOCK } from './code-cache';
 import { CodeFetch } from './code-fetch';
 import { DataAccess, type Translation, type Watch } from './data-access';
-import { bitnessOf, Decoder, decodeMode } from './decoder';
+import { Decoder, decodeMode } from './decoder';
 import { decodeModeOf } from './decoding-mode';
 import { FastTables } from './fast-tables';
 import { Fault } from './fault';
@@ -63,6 +63,14 @@ const transferVector = (instruction: Instruction): number | undefined =>
 /** SS.B: the stack pointer is ESP. */
 const BIG = 1 << 14;
 
+/**
+ * How much is done before the caller is asked again whether to go on: steps in the core at a stretch, what had to be done
+ * for it meanwhile, and such stretches. Even where everything is slow, that is a few milliseconds.
+ */
+const STRETCH = 20_000;
+const DETOURS = 16;
+const STRETCHES = 4;
+
 export class Engine {
   readonly tables: FastTables;
   readonly data: DataAccess;
@@ -99,7 +107,7 @@ export class Engine {
     );
     const decoder = new Decoder(cpu.memory, handlers, (instruction) => architecture.supports(instruction));
     this.code = code ?? new CodeCache(cpu.memory, physical, decoder, handlers);
-    this.fetch = new CodeFetch(cpu, architecture, this.code, this.tables);
+    this.fetch = new CodeFetch(cpu, physical, architecture, this.code, this.tables);
     this.code.listeners.push({
       codeAdded: (page) => this.tables.codeAdded(page),
       allDropped: () => this.tables.dropJumps(),
@@ -175,14 +183,14 @@ export class Engine {
     );
   }
 
-  /** Executes up to `steps` steps; fewer when `state.leave` is set. The position is exact on return. */
+  /** Executes up to `steps` steps; fewer when `state.leave` is set, or time passes. The position is exact on return. */
   run(steps: number): void {
     const { cpu } = this;
     const end = this.counters.step + steps;
     cpu.setU32(state.leave, 0);
-    while (this.counters.step < end && cpu.getU32(state.leave) === 0) {
+    for (let n = 0; n < STRETCHES && this.counters.step < end && cpu.getU32(state.leave) === 0; n++) {
       const left = end - this.counters.step;
-      if (left > LONGEST_BLOCK) this.fast(Math.min(left - LONGEST_BLOCK, 1_000_000));
+      if (left > LONGEST_BLOCK) this.fast(Math.min(left - LONGEST_BLOCK, STRETCH));
       else this.singleUnlessBreakpoint();
     }
     if (cpu.getU32(state.leave)) this.alignmentChanged();
@@ -207,10 +215,10 @@ export class Engine {
     let head = this.locate(true);
     if (head === 0) return;
     this.enter(head, budget);
-    for (;;) {
+    for (let detours = 0; ; detours++) {
       const why = this.core.run(head);
       const at = cpu.getU32(state.record);
-      if (why === status.link) {
+      if (why === status.link && detours < DETOURS) {
         // The target lies in the page that is being executed: no new translation.
         const next = this.linked(at);
         if (next !== 0) {
@@ -221,7 +229,7 @@ export class Engine {
       this.leave(why, at);
       if (why === status.fault && this.deliverInCore()) {
         const left = cpu.getI32(state.budget) - (cpu.memory.u8[at + record.before] as number) - 1;
-        if (left <= 0 || cpu.getU32(state.leave) !== 0) {
+        if (left <= 0 || detours >= DETOURS || cpu.getU32(state.leave) !== 0) {
           cpu.rip = cpu.getU64(state.target);
           return;
         }
@@ -233,7 +241,7 @@ export class Engine {
       else if (why === status.fault) this.deliver(this.faultFromCore());
       else if (why === status.stale) this.replace(at);
       else if (why === status.breakpoint) this.passBreakpoint();
-      if (why !== status.jump || cpu.getU32(state.leave) !== 0) return;
+      if (why !== status.jump || detours >= DETOURS || cpu.getU32(state.leave) !== 0) return;
       const left = cpu.getI32(state.budget);
       head = this.locate(true);
       if (head === 0) return;
@@ -458,7 +466,7 @@ export class Engine {
   private refusedAccess(fault: Fault): Fault {
     const { cpu } = this;
     if (fault.why.rule !== 'linear.canonical' || fault.vector !== GENERAL_PROTECTION) return fault;
-    const instruction = this.decodeAt(cpu.rip);
+    const instruction = this.fetch.decode(cpu.rip);
     const stack = throughStack(instruction, cpu.getU64(state.accessAddress), (register) => cpu.gpr(register));
     instruction.free();
     return stack ? new Fault(STACK_FAULT, fault.why, fault.errorCode) : fault;
@@ -478,7 +486,7 @@ export class Engine {
     // The same bytes at another linear address have other targets and RIP-relative operands.
     if (known?.ip === rip) return known;
     known?.free();
-    const instruction = this.decodeAt(rip);
+    const instruction = this.fetch.decode(rip);
     this.slow.set(at, instruction);
     return instruction;
   }
@@ -487,20 +495,5 @@ export class Engine {
     for (const instruction of this.slow.values()) instruction.free();
     this.slow.clear();
     this.generation = this.code.generation;
-  }
-
-  /** Decodes the instruction at RIP as the processor would; bytes of a page that cannot be fetched are missing. */
-  decodeAt(rip: bigint): Instruction {
-    const bytes: number[] = [];
-    for (let n = 0; n < 15; n++) {
-      const physical = this.fetch.translate(rip + BigInt(n));
-      if (physical < 0) break;
-      bytes.push(Number(this.physical.peek(physical, 1)));
-    }
-    const iced = new Iced(bitnessOf(this.fetch.mode), new Uint8Array(bytes), DecoderOptions.None);
-    iced.ip = rip;
-    const instruction = iced.decode();
-    iced.free();
-    return instruction;
   }
 }

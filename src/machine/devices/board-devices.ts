@@ -76,7 +76,7 @@ export interface Devices {
   acknowledgeInterrupt(cpu: number): number;
   /** Virtual time of the next change that some device makes by itself; `Infinity` when there is none. */
   nextEvent(): number;
-  /** As `nextEvent`, of those changes only that could interrupt a processor as the controllers are masked. */
+  /** As `nextEvent`, of those changes only that could interrupt a processor as the controllers stand. */
   nextWake(): number;
   /** Lets everything happen that is due at or before `now`, in order of time. */
   advance(now: number): void;
@@ -148,7 +148,11 @@ export function createDevices(clock: BoardClock, options: DeviceOptions): Device
   const timed: readonly Device[] = [...lines.map(([device]) => device), ...localApics];
   const earliest = (some: readonly Device[]): number =>
     some.reduce((next, device) => Math.min(next, device.nextEvent()), Infinity);
-  const isOpen = (line: number): boolean => pic.isUnmasked(line) || ioApic.isUnmasked(pinOf(line));
+  const reaches = (pin: number): boolean =>
+    ioApic.admits(pin, (vector) => localApics.some((apic) => apic.takes(vector)));
+  const wakes = (line: number): boolean =>
+    reaches(pinOf(line)) ||
+    (pic.admits(line) && (localApics.some((apic) => apic.passesExternal) || reaches(externalPin)));
   const apicOf = (cpu: number): LocalApic => {
     const apic = localApics[cpu];
     if (!apic) throw new RangeError(`vCPU ${cpu} of ${localApics.length}`);
@@ -174,7 +178,10 @@ export function createDevices(clock: BoardClock, options: DeviceOptions): Device
     },
     nextEvent: () => earliest(timed),
     nextWake: () =>
-      Math.min(earliest(localApics), earliest(lines.flatMap(([device, line]) => (isOpen(line) ? [device] : [])))),
+      Math.min(
+        ...localApics.map((apic) => apic.nextWake),
+        earliest(lines.flatMap(([device, line]) => (wakes(line) ? [device] : []))),
+      ),
     advance: (now) => {
       for (let due = earliest(timed); due <= now; due = earliest(timed)) {
         for (const device of timed) if (device.nextEvent() <= due) device.advance(due);

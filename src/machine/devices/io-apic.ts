@@ -62,9 +62,12 @@ export class IoApic implements Device<IoApicState> {
     else if (!(this.#entry(pin) & entryBit.masked)) this.#send(pin);
   }
 
-  /** Whether a request on this pin could reach a processor as the masks stand. */
-  isUnmasked(pin: number): boolean {
-    return !(this.#entry(pin) & entryBit.masked);
+  /** Whether a request on this pin could reach a processor; `takes` says which vectors one would accept. */
+  admits(pin: number, takes: (vector: number) => boolean): boolean {
+    const entry = this.#entry(pin);
+    const mode = deliveryModes[(entry >> 8) & 7];
+    const hasVector = mode === 'fixed' || mode === 'lowest-priority';
+    return !(entry & entryBit.masked) && (!hasVector || takes(entry & 0xff));
   }
 
   reset(): void {

@@ -70,9 +70,19 @@ export class LocalApic implements Device<LocalApicState> {
 
   /** The vector that the processor would take now, or -1: the highest request above the processor priority. */
   highestPending(): number {
-    if (!this.state.enabled) return -1;
     const vector = highestVector(this.state.irr);
-    return vector >> 4 > this.priority() >> 4 ? vector : -1;
+    return this.takes(vector) ? vector : -1;
+  }
+
+  /** Whether a request of this vector is above the processor priority. */
+  takes(vector: number): boolean {
+    return this.state.enabled && vector >> 4 > this.priority() >> 4;
+  }
+
+  /** Virtual time at which the timer gives an interrupt that the processor takes; Infinity when none will come. */
+  get nextWake(): number {
+    const { due, lvt } = this.state.timer;
+    return this.takes(lvt & 0xff) ? due : Infinity;
   }
 
   /** Puts the highest pending interrupt in service. @returns its vector, or the spurious one when there is none. */
@@ -86,10 +96,14 @@ export class LocalApic implements Device<LocalApicState> {
 
   /** Whether an interrupt of the 8259 gets through: by LINT0, by message, or because the APIC is switched off. */
   get externalPending(): boolean {
-    const { enabled, pins, lvt, external } = this.state;
-    if (!enabled) return pins[0];
-    const open = (lvt.lint0 & (lvtBit.masked | 0x700)) === 0x700;
-    return (pins[0] && open) || external;
+    const { enabled, pins, external } = this.state;
+    return (pins[0] && this.passesExternal) || (enabled && external);
+  }
+
+  /** Whether the 8259's interrupts get through by the pin LINT0. */
+  get passesExternal(): boolean {
+    const { enabled, lvt } = this.state;
+    return !enabled || (lvt.lint0 & (lvtBit.masked | 0x700)) === 0x700;
   }
 
   /** The processor fetches the vector from the 8259. */

@@ -101,11 +101,10 @@ export class Pic8259 implements Device<Record<Which, Chip>> {
     return vector;
   }
 
-  /** Whether a request on this line could reach the processor as the masks stand. */
-  isUnmasked(line: number): boolean {
+  /** Whether a request on this line could reach the processor as the masks, and what is in service, stand. */
+  admits(line: number): boolean {
     const { master, slave } = this.state;
-    if (line < 8) return !(master.imr & (1 << line));
-    return !(slave.imr & (1 << (line & 7))) && !(master.imr & (1 << cascadeLine));
+    return line < 8 ? admits(master, line) : admits(slave, line & 7) && admits(master, cascadeLine);
   }
 
   reset(): void {
@@ -245,6 +244,10 @@ function nextRequest(chip: Chip): number {
   }
   return -1;
 }
+
+/** Whether a request of this line would win if it were the only one. */
+const admits = (chip: Chip, line: number): boolean =>
+  nextRequest({ ...chip, edges: 1 << line, lines: 1 << line }) === line;
 
 /** Puts the winning request in service. @returns its line, or -1 when there is none (then nothing changes). */
 function accept(chip: Chip): number {
