@@ -38,7 +38,7 @@ const compares: readonly Pick[] = [
 ];
 /** The branches that follow these compares in practice. */
 const branches = ['jb', 'jae', 'je', 'jne', 'jbe', 'ja', 'js', 'jl', 'jge', 'jle', 'jg'];
-const afterCount = ['je', 'jne', 'js'];
+const afterCount = ['je', 'jne', 'js', 'jb', 'jae'];
 
 const stack: readonly Pick[] = [{ names: ['push', 'pop'], sizes: [64], forms: ['r'] }];
 
