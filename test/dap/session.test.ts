@@ -84,8 +84,11 @@ describe('start and end', () => {
     expect(await client.event('exited')).toEqual({ exitCode: 0 });
   });
 
-  test('a spinning guest pauses within 50 ms', async () => {
-    const client = await open('bits 64\nagain: jmp again\n');
+  test.each([
+    ['a spinning guest', 'again: jmp again'],
+    ['a guest that never retires an instruction', 'mov ecx, -1\nmov esi, 0x200000\na32 rep lodsb'],
+  ])('%s pauses within 50 ms', async (_, code) => {
+    const client = await open(`bits 64\n${code}\n`);
     await client.launch();
     await new Promise((resolve) => setTimeout(resolve, 100));
     const times: number[] = [];
@@ -229,6 +232,31 @@ describe('breakpoints', () => {
     });
     expect(await client.where()).toBe(client.lineOf('NEXT'));
     expect(await client.request('dataBreakpointInfo', { name: 'rax' })).toMatchObject({ dataId: null });
+  });
+
+  test('on a line of data it says so; from a comment it goes past data', async () => {
+    const client = await open('bits 64\njmp over\n; #COMMENT\ncell: dq 0 ; #DATA\nover: nop ; #CODE\nhlt\n');
+    await client.launch({ stopOnEntry: true });
+    await client.stopped();
+    const { body } = await client.breakAt('COMMENT', 'DATA');
+    expect(body.breakpoints).toMatchObject([
+      { verified: true, line: client.lineOf('CODE') },
+      { verified: true, line: client.lineOf('DATA'), message: expect.stringMatching(/^this line holds data/) },
+    ]);
+    expect(body.breakpoints[0]).not.toHaveProperty('message');
+  });
+
+  test('setting what unmaps itself succeeds', async () => {
+    const client = await open('bits 64\nnop\nhlt\n');
+    await client.launch({ stopOnEntry: true });
+    await client.stopped();
+    await client.request('evaluate', { expression: 'cr3 = 0x200000', context: 'repl' });
+    await client.request('evaluate', { expression: 'cr3 = 0x91000', context: 'repl' });
+    const said = await client.request('evaluate', { expression: '[0x91000] = 0', context: 'repl' });
+    expect(said).toMatchObject({ result: '0x0 0' });
+    await expect(client.request('evaluate', { expression: '[0x91000]', context: 'repl' })).rejects.toThrow(
+      'nothing is mapped at 0x91000',
+    );
   });
 
   test('on data, with a condition and a hit count', async () => {

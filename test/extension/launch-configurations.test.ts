@@ -43,7 +43,7 @@ const open = (uri: Uri) => {
   fake.window.activeTextEditor = { document: { uri } };
 };
 const folderOn = (scheme: string, authority: string) =>
-  ({ uri: new Uri(scheme, authority, '/work'), name: 'work', index: 0 }) as never;
+  ({ uri: new Uri(scheme, authority, '/project'), name: 'project', index: 0 }) as never;
 const resolved = (folder: never, attributes: object) =>
   configurations.resolveDebugConfigurationWithSubstitutedVariables(folder, {
     type: 'ringside',
@@ -60,20 +60,20 @@ beforeEach(() => {
 });
 
 test('F5 without a configuration debugs the file in the active editor and stops at its first instruction', async () => {
-  open(new Uri('file', '', '/work/hello.asm'));
+  open(new Uri('file', '', '/project/hello.asm'));
   expect(await configurations.resolveDebugConfiguration(undefined, { noDebug: true } as never)).toEqual({
     type: 'ringside',
     request: 'launch',
     name: 'Debug hello.asm',
-    program: '/work/hello.asm',
+    program: '/project/hello.asm',
     stopOnEntry: true,
     noDebug: true,
   });
 });
 
 test('F5 runs up to the first breakpoint where the file has one', async () => {
-  open(new Uri('file', '', '/work/hello.asm'));
-  fake.debug.breakpoints = [new SourceBreakpoint({ uri: new Uri('file', '', '/work/hello.asm') })];
+  open(new Uri('file', '', '/project/hello.asm'));
+  fake.debug.breakpoints = [new SourceBreakpoint({ uri: new Uri('file', '', '/project/hello.asm') })];
   expect(await configurations.resolveDebugConfiguration(undefined, {} as never)).toMatchObject({ stopOnEntry: false });
 });
 
@@ -97,19 +97,19 @@ test('on the desktop names of files become paths below the folder', () => {
     cmdline: 'a/b',
   };
   expect(resolved(folderOn('file', ''), attributes)).toMatchObject({
-    program: '/work/kernel.elf',
+    program: '/project/kernel.elf',
     initrd: '/boot/initrd',
-    module: ['/work/a.bin one two', '/b.bin'],
+    module: ['/project/a.bin one two', '/b.bin'],
     cmdline: 'a/b',
   });
 });
 
 test('in VS Code for the Web names of files become URIs', () => {
-  const attributes = { program: '/work/kernel.elf', bios: 'rom.bin', module: ['a.bin one'] };
+  const attributes = { program: '/project/kernel.elf', bios: 'rom.bin', module: ['a.bin one'] };
   expect(resolved(folderOn('vscode-vfs', 'github'), attributes)).toMatchObject({
-    program: 'vscode-vfs://github/work/kernel.elf',
-    bios: 'vscode-vfs://github/work/rom.bin',
-    module: ['vscode-vfs://github/work/a.bin one'],
+    program: 'vscode-vfs://github/project/kernel.elf',
+    bios: 'vscode-vfs://github/project/rom.bin',
+    module: ['vscode-vfs://github/project/a.bin one'],
   });
 });
 
