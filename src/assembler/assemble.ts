@@ -55,10 +55,11 @@ export function assemble(source: string, options: AssembleOptions): AssemblyResu
     bytes: errors.length > 0 ? new Uint8Array() : assembled.image.bytes,
     bssSize: assembled.image.zeros,
     symbols: assembled.symbols.map(({ name, value, kind }) => ({ name, address: linear(value), size: 0, kind })),
-    lines: assembled.lines.map(({ address, line, end }) => ({
+    lines: assembled.lines.map(({ address, line, data, end }) => ({
       address: linear(address),
       file,
       line,
+      ...(data ? { data: true as const } : {}),
       ...(end ? { end: true as const } : {}),
     })),
     errors,

@@ -26,6 +26,8 @@ export interface Message extends Place {
 export interface AssembledLine {
   readonly address: bigint;
   readonly line: number;
+  /** The bytes are written as data. */
+  readonly data: boolean;
   /** The row only marks where the section ends. */
   readonly end: boolean;
 }
@@ -67,7 +69,7 @@ class Passes {
   private absolute: bigint | undefined;
   private errors: Message[] = [];
   private warnings: Message[] = [];
-  private lines: { section: Section; offset: number; line: number }[] = [];
+  private lines: { section: Section; offset: number; line: number; data: boolean }[] = [];
 
   constructor(statements: readonly Statement[], defaultOrigin: bigint) {
     this.statements = statements;
@@ -176,7 +178,8 @@ class Passes {
         this.directive(statement, action, start);
     }
     if (this.section === from && from.length > before && this.absolute === undefined && from.contents) {
-      if (action.kind !== 'align') this.lines.push({ section: from, offset: before, line: statement.line });
+      if (action.kind !== 'align')
+        this.lines.push({ section: from, offset: before, line: statement.line, data: action.kind === 'data' });
     }
   }
 
@@ -450,14 +453,15 @@ class Passes {
   }
 
   private lineRows(): AssembledLine[] {
-    const rows = this.lines.map(({ section, offset, line }) => ({
+    const rows = this.lines.map(({ section, offset, line, data }) => ({
       address: section.address + BigInt(offset),
       line,
+      data,
       end: false,
     }));
     for (const section of this.sections.values()) {
       if (section.contents && section.length > 0) {
-        rows.push({ address: section.address + BigInt(section.length), line: 0, end: true });
+        rows.push({ address: section.address + BigInt(section.length), line: 0, data: false, end: true });
       }
     }
     const starts = new Set(rows.filter(({ end }) => !end).map(({ address }) => address));

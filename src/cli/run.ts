@@ -88,23 +88,20 @@ const runMachine = async (
     interrupted.yes = true;
     input?.interrupt();
   };
+  // For good: a second Ctrl-C is not to end us before we have told how the run ended.
   process.on('SIGINT', interrupt);
-  try {
-    const slices = new Slices();
-    for (;;) {
-      if (machine.counters.retired >= (maxInstructions ?? Number.POSITIVE_INFINITY))
-        return { end: ending('budget'), stop: undefined };
-      const stop = slices.run(machine, maxInstructions);
-      afterSlice();
-      const end = endingOf(stop, noReboot);
-      if (end?.outcome === 'halted' && input?.mayWake) await input.wait();
-      else if (end !== undefined) return { end, stop };
-      if (stop.reason === 'reset') machine.reset();
-      await yieldToHost();
-      if (interrupted.yes) return { end: ending('interrupted'), stop };
-    }
-  } finally {
-    process.off('SIGINT', interrupt);
+  const slices = new Slices();
+  for (;;) {
+    if (machine.counters.retired >= (maxInstructions ?? Number.POSITIVE_INFINITY))
+      return { end: ending('budget'), stop: undefined };
+    const stop = slices.run(machine, maxInstructions);
+    afterSlice();
+    const end = endingOf(stop, noReboot);
+    if (end?.outcome === 'halted' && input?.mayWake) await input.wait();
+    else if (end !== undefined) return { end, stop };
+    if (stop.reason === 'reset') machine.reset();
+    await yieldToHost();
+    if (interrupted.yes) return { end: ending('interrupted'), stop };
   }
 };
 

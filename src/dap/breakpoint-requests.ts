@@ -111,7 +111,11 @@ const setSource = (
     return {
       addresses: found.addresses,
       options: { condition, hitCondition, logMessage },
-      more: { line: context.lineToClient(found.line), source: context.sourceOf(path) },
+      more: {
+        line: context.lineToClient(found.line),
+        source: context.sourceOf(path),
+        ...(found.data ? { message: 'this line holds data: it stops only where that is executed' } : {}),
+      },
     };
   });
 };
@@ -217,7 +221,7 @@ const breakpointLocations = (context: Context, args: DebugProtocol.BreakpointLoc
   for (let line = context.lineFromClient(args.line); file !== undefined && line <= last; line++) {
     const found = info.lines.addresses(file, line);
     if (found === null || found.line > last) break;
-    breakpoints.push({ line: context.lineToClient(found.line) });
+    if (!found.data) breakpoints.push({ line: context.lineToClient(found.line) });
     line = found.line;
   }
   return { breakpoints };

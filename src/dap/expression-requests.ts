@@ -19,7 +19,11 @@ export const expressionHandlers = (context: Context): Handlers => ({
     const { place, value } = parseAssignment(args.expression);
     if (place !== undefined) {
       if (args.context !== 'repl') throw new BadInput('values can be set in the debug console only');
-      set(context, vcpu, place, read(context, vcpu, value).bits);
+      const written = read(context, vcpu, value);
+      set(context, vcpu, place, written.bits);
+      // What was set may have unmapped itself.
+      if (!isReadable(context, vcpu, place))
+        return { result: describeValue(written, context.session.info), variablesReference: 0 };
     }
     return result(context, vcpu, place ?? value, args.frameId);
   },
@@ -53,6 +57,16 @@ export const expressionHandlers = (context: Context): Handlers => ({
 
 const read = (context: Context, vcpu: number, expression: Expression): Value =>
   evaluate(expression, context.session.environment(vcpu));
+
+const isReadable = (context: Context, vcpu: number, place: Expression): boolean => {
+  try {
+    read(context, vcpu, place);
+    return true;
+  } catch (error) {
+    if (error instanceof ExpressionError) return false;
+    throw error;
+  }
+};
 
 /** A value as the user wrote it; of a value as we show it, the number that stands first counts. */
 const given = (context: Context, vcpu: number, text: string): bigint => {

@@ -9,6 +9,7 @@ import { hex } from '../x86/address';
 import { bitName, cr0Bits, cr4Bits, dr6Bits, dr7Bits, eferBits, type RegisterBits } from '../x86/control-registers';
 import { exceptionOf } from '../x86/exceptions';
 import { rules } from '../x86/rules';
+import { executionRules } from '../x86/rules/execution';
 import type { Rule } from '../x86/rules/rule';
 
 const ruleOf = (id: string): Rule | undefined =>
@@ -81,8 +82,11 @@ const unsaid = (says: string, why: Reason): Reason =>
 export const explain = (why: Reason): string => {
   const rule = ruleOf(why.rule);
   const found = evidence(unsaid(rule?.says ?? '', why)).join(', ');
-  const says = rule === undefined ? why.rule : `${sentence(rule.says, why)} [${why.rule}]`;
-  return found === '' ? says : `${found}: ${says}`;
+  if (rule === undefined) return found === '' ? why.rule : `${found}: ${why.rule}`;
+  const says = `${sentence(rule.says, why)} [${why.rule}]`;
+  // Rules of plain execution say what is wrong; all others what should have been so, which must not be mistaken for it.
+  if (Object.hasOwn(executionRules, why.rule)) return found === '' ? says : `${found}: ${says}`;
+  return found === '' ? `the rule: ${says}` : `${found}; the rule: ${says}`;
 };
 
 /** Manual and section of the rule. */

@@ -13,6 +13,8 @@ export interface SourceLine {
 export interface LineAddresses {
   /** The line asked for, or the next one with code. */
   readonly line: number;
+  /** It is the line asked for, and holds data as far as the source says. */
+  readonly data?: true;
   /** Ascending; several when the line's code is not in one piece. */
   readonly addresses: readonly LinearAddress[];
 }
@@ -21,7 +23,7 @@ export class LineTable {
   readonly #rows: readonly LineRow[];
   /** By file, then by line: where each piece of the line's code begins. */
   readonly #starts = new Map<string, Map<number, LinearAddress[]>>();
-  /** By file: the lines with code, ascending. */
+  /** By file: the lines with code that is not written as data, ascending. */
   readonly #lines = new Map<string, number[]>();
 
   constructor(rows: readonly LineRow[]) {
@@ -32,10 +34,16 @@ export class LineTable {
       const continues = previous !== undefined && previous.end !== true && sameLine(previous, row);
       if (row.end !== true && !continues) this.#note(row);
     });
-    for (const [file, lines] of this.#starts) {
+    const code = new Map<string, Set<number>>();
+    for (const { file, line, data, end } of this.#rows) {
+      if (data === true || end === true) continue;
+      const lines = code.get(file) ?? new Set();
+      code.set(file, lines.add(line));
+    }
+    for (const [file, lines] of code) {
       this.#lines.set(
         file,
-        [...lines.keys()].sort((a, b) => a - b),
+        [...lines].sort((a, b) => a - b),
       );
     }
   }
@@ -51,11 +59,17 @@ export class LineTable {
     return row === undefined || row.end === true ? null : { file: row.file, line: row.line };
   }
 
-  /** Where a breakpoint on this line goes: the line's own code, else that of the next line with code. */
+  /**
+   * Where a breakpoint on this line goes: the line's own bytes, else those of the next line with code. Data is taken
+   * only where it is asked for: it may be an instruction that is written in bytes.
+   */
   addresses(file: string, line: number): LineAddresses | null {
-    const found = this.#lines.get(file)?.find((candidate) => candidate >= line);
-    const addresses = found === undefined ? undefined : this.#starts.get(file)?.get(found);
-    return found === undefined || addresses === undefined ? null : { line: found, addresses };
+    const starts = this.#starts.get(file);
+    const code = this.#lines.get(file)?.find((candidate) => candidate >= line);
+    const found = starts?.has(line) ? line : code;
+    const addresses = found === undefined ? undefined : starts?.get(found);
+    if (found === undefined || addresses === undefined) return null;
+    return { line: found, addresses, ...(found === code ? {} : { data: true }) };
   }
 
   #note(row: LineRow): void {

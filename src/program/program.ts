@@ -72,6 +72,8 @@ export interface LineRow {
   readonly file: string;
   /** From 1. */
   readonly line: number;
+  /** What lies here is data as far as the source says: `db`, `dq`. */
+  readonly data?: true;
   /** The row only ends the sequence before it. */
   readonly end?: true;
 }

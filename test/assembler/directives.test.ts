@@ -121,8 +121,8 @@ describe('the line table', () => {
     expect(run(source).lines).toEqual([
       { address: 0x1000n, file: 'a.asm', line: 3 },
       { address: 0x1001n, file: 'a.asm', line: 5 },
-      { address: 0x1004n, file: 'a.asm', line: 6 },
-      { address: 0x1010n, file: 'a.asm', line: 9 },
+      { address: 0x1004n, file: 'a.asm', line: 6, data: true },
+      { address: 0x1010n, file: 'a.asm', line: 9, data: true },
       { address: 0x1011n, file: 'a.asm', line: 0, end: true },
     ]);
   });

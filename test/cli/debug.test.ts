@@ -66,7 +66,7 @@ test('break with a condition, step, next, finish, until, print, set', async () =
   );
   expect(said).toEqual({
     'break double if ecx == 2': ['breakpoint 1 at 0x100014 double guest.asm:9 if ecx == 2'],
-    continue: ['the guest ended the run with status 1'],
+    continue: ['the guest ended the run with status 1; `restart` begins anew'],
     bt: ['#0 0x100014 double guest.asm:9 (64-bit, ring 0)', '#1 0x10000c start.loop+0x5 guest.asm:5 (64-bit, ring 0)'],
     step: ['0x100016 double+0x2 guest.asm:10', '   10          ret'],
     finish: ['0x10000c start.loop+0x5 guest.asm:5', '    5          dec ecx'],

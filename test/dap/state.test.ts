@@ -326,7 +326,7 @@ describe('faults', () => {
     const stopped = await client.stopped();
     expect(stopped).toMatchObject({ reason: 'exception', description: 'Paused on #PF', threadId: 1 });
     expect(stopped.text).toMatch(
-      /^#PF Page Fault \(error code 0x2: supervisor write, page not present; CR2 0x123456789008\): .*PML4E 0x0 at 0x91120 \(bit 0, P, is 0\): /,
+      /^#PF Page Fault \(error code 0x2: supervisor write, page not present; CR2 0x123456789008\): .*PML4E 0x0 at 0x91120 \(bit 0, P, is 0\); the rule: /,
     );
     expect(await client.where()).toBe(client.lineOf('WRITE'));
     expect(await client.evaluate('cr2')).toBe('0x0');

@@ -7,13 +7,15 @@ import { explain, explainChain, explainFault, faultTitle, sectionOf, vectorName 
 import type { MachineEvent } from '../../src/machine/core/event';
 import { BadInput } from '../../src/program/program';
 import { type RuleId, rules } from '../../src/x86/rules';
+import { executionRules } from '../../src/x86/rules/execution';
 
 describe('explain', () => {
   test.each(Object.keys(rules) as RuleId[])('%s', (rule) => {
     const text = explain({ rule, selector: 0x1b, linear: 0xffff_8000_0000_1000n });
     expect(text).not.toMatch(/[{}]/);
+    const link = Object.hasOwn(executionRules, rule) ? ':' : '; the rule:';
     if (!rules[rule].says.includes('{'))
-      expect(text).toBe(`linear address 0xffff800000001000, selector 0x1b: ${rules[rule].says} [${rule}]`);
+      expect(text).toBe(`linear address 0xffff800000001000, selector 0x1b${link} ${rules[rule].says} [${rule}]`);
     expect(sectionOf({ rule })).toMatch(/SDM vol\. [1-4]|APM vol\. [1-5]/);
   });
 
@@ -36,7 +38,9 @@ describe('explain', () => {
         linear: 0x40_1000n,
         bit: 1,
       }),
-    ).toMatch(/^linear address 0x401000, PTE 0x8000000000005005 at 0x94008 \(bit 1, R\/W, is 0\): a write needs R\/W/));
+    ).toMatch(
+      /^linear address 0x401000, PTE 0x8000000000005005 at 0x94008 \(bit 1, R\/W, is 0\); the rule: a write needs R\/W/,
+    ));
 
   test('a bit of a control register is named', () =>
     expect(explain({ rule: 'walk.smep', linear: 0x1000n, register: 'CR4', bit: 20 })).toMatch(/CR4 bit 20 \(SMEP\)/));
@@ -69,7 +73,7 @@ describe('faults', () => {
   test('in one line with the reason, and as a chain', () => {
     const why = { rule: 'idt.dpl', entry: 0x8e00_0008_1234n, entryAddress: 0x5000n } as const;
     expect(explainFault({ vector: 13, errorCode: 0x402, why })).toMatch(
-      /^#GP General Protection \(error code 0x402: entry 0x80 of the IDT\): descriptor 0x8e0000081234 at 0x5000: INT n, /,
+      /^#GP General Protection \(error code 0x402: entry 0x80 of the IDT\): descriptor 0x8e0000081234 at 0x5000; the rule: INT n, /,
     );
     expect(
       explainChain([

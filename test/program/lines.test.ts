@@ -54,3 +54,20 @@ test('a line of which two rows lie at one address has code', () => {
 test('the files are those with code', () => {
   expect(table.files).toEqual(['a.asm', 'b.inc']);
 });
+
+test('data is taken only where it is asked for; what looks for code goes past it', () => {
+  const data = (address: bigint, line: number): LineRow => ({ ...row(address, line), data: true });
+  const mixed = new LineTable([
+    data(0x10n, 2),
+    row(0x12n, 4),
+    data(0x13n, 5),
+    row(0x14n, 5),
+    data(0x15n, 9),
+    end(0x16n),
+  ]);
+  expect(mixed.addresses('a.asm', 1)).toEqual({ line: 4, addresses: [0x12n] });
+  expect(mixed.addresses('a.asm', 2)).toEqual({ line: 2, addresses: [0x10n], data: true });
+  expect(mixed.addresses('a.asm', 5)).toEqual({ line: 5, addresses: [0x13n] });
+  expect(mixed.addresses('a.asm', 6)).toBeNull();
+  expect(mixed.at(linear(0x11n))).toEqual({ file: 'a.asm', line: 2 });
+});

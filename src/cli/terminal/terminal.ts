@@ -128,7 +128,9 @@ export class Terminal implements Desk {
     if (pause.reason === 'ending') {
       this.ended = pause.ending;
       const chain = chainOf(pause);
-      this.print(chain.length > 0 ? 'triple fault: the processor shut down' : pauseText(pause));
+      const again = pause.stop === undefined && pause.ending.outcome !== 'budget';
+      const text = chain.length > 0 ? 'triple fault: the processor shut down' : pauseText(pause);
+      this.print(again ? `${text}; \`restart\` begins anew` : text);
       for (const line of explainChain(chain)) this.print(`  ${line}`);
       if (pause.ending.outcome === 'guest-exit' || pause.ending.outcome === 'power-off') return;
     } else if (pause.reason !== 'step') this.print(pauseText(pause));
