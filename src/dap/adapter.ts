@@ -29,6 +29,33 @@ const quiet = new Set([
   'source',
 ]);
 
+/** Arguments without which a request says nothing. */
+const required: Readonly<Record<string, readonly string[]>> = {
+  setBreakpoints: ['source'],
+  setFunctionBreakpoints: ['breakpoints'],
+  setInstructionBreakpoints: ['breakpoints'],
+  setDataBreakpoints: ['breakpoints'],
+  setExceptionBreakpoints: ['filters'],
+  dataBreakpointInfo: ['name'],
+  breakpointLocations: ['source', 'line'],
+  evaluate: ['expression'],
+  setVariable: ['variablesReference', 'name', 'value'],
+  setExpression: ['expression', 'value'],
+  completions: ['text', 'column'],
+  variables: ['variablesReference'],
+  scopes: ['frameId'],
+  readMemory: ['memoryReference', 'count'],
+  writeMemory: ['memoryReference', 'data'],
+  disassemble: ['memoryReference', 'instructionCount'],
+  gotoTargets: ['source', 'line'],
+};
+
+/** @throws BadInput */
+const checkArguments = (command: string, given: Readonly<Record<string, unknown>>): void => {
+  const missing = required[command]?.find((name) => given[name] === undefined || given[name] === null);
+  if (missing !== undefined) throw new BadInput(`the request ${command} needs the argument ${missing}`);
+};
+
 export class Adapter extends ProtocolServer {
   /** The session is over and its answer is sent: the transport can be closed. */
   onEnd: (() => void) | undefined;
@@ -38,6 +65,10 @@ export class Adapter extends ProtocolServer {
   constructor(files: Files) {
     super();
     this.context = new Context(files, (event, body) => this.sendEvent(new Event(event, body)));
+    // A message that is no JSON: there is no request to answer.
+    this.on('error', ({ body }: DebugProtocol.Event) =>
+      this.context.send('output', { category: 'important', output: `a message cannot be read: ${body}\n` }),
+    );
     this.handlers = {
       ...lifecycleHandlers(this.context, () => this.onEnd?.()),
       ...breakpointHandlers(this.context),
@@ -63,7 +94,9 @@ export class Adapter extends ProtocolServer {
     const handler = Object.hasOwn(this.handlers, request.command) ? this.handlers[request.command] : undefined;
     try {
       if (handler === undefined) throw new BadInput(`the request ${request.command} is not supported`);
-      const body = await handler((request.arguments ?? {}) as never);
+      const given = request.arguments ?? {};
+      checkArguments(request.command, given);
+      const body = await handler(given as never);
       if (body !== undefined) response.body = body;
     } catch (error) {
       refuse(response, error, !quiet.has(request.command));

@@ -37,7 +37,7 @@ interface Armed {
   readonly log: readonly (string | Expression)[] | undefined;
 }
 
-export type WatchpointStop = Stop & { readonly reason: 'watchpoint' };
+type WatchpointStop = Stop & { readonly reason: 'watchpoint' };
 
 export type WatchAccess = 'read' | 'write' | 'both';
 

@@ -46,3 +46,23 @@ test('`ringside dap --port 0` serves one client after another on 127.0.0.1', asy
     child.kill();
   }
 });
+
+test('a message that is no JSON, and a request without its arguments, end nothing', async () => {
+  const child = spawn(process.execPath, [bundle.command, 'dap']);
+  try {
+    let said = '';
+    child.stdout.on('data', (data: Buffer) => {
+      said += data.toString();
+    });
+    const send = (text: string) => child.stdin.write(`Content-Length: ${text.length}\r\n\r\n${text}`);
+    send('{bad js');
+    send('{"seq":1,"type":"request","command":"setDataBreakpoints","arguments":{}}');
+    send('{"seq":2,"type":"request","command":"initialize","arguments":{"adapterID":"x"}}');
+    await expect.poll(() => said, { timeout: 10_000 }).toContain('"request_seq":2');
+    expect(said).toContain('a message cannot be read: ');
+    expect(said).toContain('the request setDataBreakpoints needs the argument breakpoints');
+    expect(said).not.toContain('internal error');
+  } finally {
+    child.kill();
+  }
+});
