@@ -20,7 +20,6 @@ const script = new vm.Script(source, {
   ...(loader ? { importModuleDynamically: loader } : {}),
 });
 // With the cache come the functions that the run of the build has used.
-if (process.env.RINGSIDE_WRITE_CODE_CACHE)
-  process.on('exit', () => writeFileSync(cache, script.createCachedData()));
+if (process.env.RINGSIDE_WRITE_CODE_CACHE) process.on('exit', () => writeFileSync(cache, script.createCachedData()));
 const main = { exports: {} };
 script.runInThisContext()(main.exports, createRequire(file), main, file, dirname(file));

@@ -65,14 +65,19 @@ export class CodeFetch {
 
   /** The record for RIP: the head of a block, or with `block` false any record of that instruction; or 0. */
   find(block: boolean): number {
-    const { cpu } = this;
-    const { rip } = cpu;
+    const { cpu, mode } = this;
+    // By halves: single steps come this way, and BigInts would be most of their time.
+    const low = cpu.getU32(state.rip);
+    const high = cpu.getU32(state.rip + 4);
+    const long = this.isLong;
     this.refused = undefined;
     this.action = undefined;
     this.alone = 0;
-    const limit = this.isLong ? Number.POSITIVE_INFINITY : cpu.getU32(state.segmentLimit + CS * 4);
-    if (rip > limit) return this.refuse();
-    const physical = this.translate(rip);
+    const limit = long ? Number.POSITIVE_INFINITY : cpu.getU32(state.segmentLimit + CS * 4);
+    if (!long && (high !== 0 || low > limit)) return this.refuse();
+    const linear = long ? low : (low + cpu.getU32(state.segmentBase + CS * 8)) >>> 0;
+    const user = cpu.getU32(state.cpl) === 3 ? 1 : 0;
+    const physical = this.architecture.translate(linear, long ? high : 0, access.execute, user);
     if (physical < 0) {
       this.refused = this.architecture.fault as Fault;
       return 0;
@@ -80,21 +85,23 @@ export class CodeFetch {
     this.action = this.native?.(physical);
     if (this.action) return 0;
     const offset = physical & 0xfff;
-    cpu.setU64(state.ipBase, BigInt.asUintN(64, rip - BigInt(offset)));
+    cpu.setU32(state.ipBase, low - offset);
+    cpu.setU32(state.ipBase + 4, low < offset ? high - 1 : high);
     // Where the segment ends within reach of the page, each instruction is looked at on its own.
-    const tail = !this.isLong && Number(rip) - offset + 0xfff + 15 > limit && limit < 0xffff0000;
+    const tail = !long && low - offset + 0xfff + 15 > limit && limit < 0xffff0000;
     if (tail && block) return 0;
-    const found =
-      physical >= 2 ** 32
-        ? 0
-        : block
-          ? this.code.block(physical, this.mode)
-          : this.code.instruction(physical, this.mode);
-    if (found === 0) return this.crossing(physical, rip, limit);
-    if (tail && this.isBeyond(found, rip, limit)) return this.refuse();
-    if (block && this.architecture.mayDerive(access.execute))
-      this.tables.fillJump(Number(rip & 0xffffffffn) | 0, Number(rip >> 32n) | 0, found, offset);
+    const memory = physical < 2 ** 32;
+    const found = !memory ? 0 : block ? this.code.block(physical, mode) : this.code.instruction(physical, mode);
+    if (found === 0) return this.crossing(physical, cpu.rip, limit);
+    if (tail && this.isBeyond(found, cpu.rip, limit)) return this.refuse();
+    if (block && this.architecture.mayDerive(access.execute)) this.tables.fillJump(low | 0, high | 0, found, offset);
     return found;
+  }
+
+  /** Offset in its page of the next instruction's linear address. */
+  get pageOffset(): number {
+    const base = this.isLong ? 0 : this.cpu.getU32(state.segmentBase + CS * 8);
+    return (this.cpu.getU32(state.rip) + base) & 0xfff;
   }
 
   private refuse(): 0 {

@@ -198,7 +198,7 @@ export class Engine {
 
   /** As the run loop would: a breakpoint on the next instruction is met before it. */
   private singleUnlessBreakpoint(): void {
-    if (this.code.hasBreak(Number(this.linearRip & 0xfffn))) this.passBreakpoint();
+    if (this.code.hasBreak(this.fetch.pageOffset)) this.passBreakpoint();
     else this.single();
   }
 
@@ -339,7 +339,7 @@ export class Engine {
     const found = fetch.find(block);
     if (found !== 0) return found;
     if (fetch.refused) this.deliver(fetch.refused);
-    else if (block && this.code.hasBreak(Number(this.linearRip & 0xfffn))) this.passBreakpoint();
+    else if (block && this.code.hasBreak(this.fetch.pageOffset)) this.passBreakpoint();
     else if (fetch.action) this.executeNative(fetch.action);
     else if (fetch.alone) this.execute(fetch.alone);
     else this.single();
