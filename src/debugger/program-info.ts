@@ -7,6 +7,8 @@ import { hex, type LinearAddress } from '../x86/address';
 
 /** Further from the symbol than this, and outside its size, its name says nothing about an address. */
 const REACH = 0x1_0000n;
+/** The same where the program has lines and none for the address: what lies behind its end. */
+const REACH_WITHOUT_LINE = 0x1000n;
 
 export class ProgramInfo {
   readonly program: Program;
@@ -30,7 +32,10 @@ export class ProgramInfo {
     const own = this.firmware(address);
     if (own !== undefined) return own;
     const near = this.symbols.at(address);
-    if (near === null || (near.offset >= REACH && near.offset >= BigInt(near.symbol.size))) return undefined;
+    if (near === null) return undefined;
+    const known = this.rows.length === 0 || this.lines.at(address) !== null;
+    if (near.offset >= (known ? REACH : REACH_WITHOUT_LINE) && near.offset >= BigInt(near.symbol.size))
+      return undefined;
     return near.offset === 0n ? near.symbol.name : `${near.symbol.name}+0x${near.offset.toString(16)}`;
   }
 

@@ -1,5 +1,6 @@
 /** Bringing the machine to the start of a program: memory and ROMs placed, devices set up, registers set. */
 
+import { gprNames64, segmentNames } from '../x86/registers';
 import type { Bios } from './bios/bios';
 import { state as layout } from './core/layout';
 import type { PhysicalMemory } from './core/physical';
@@ -26,7 +27,7 @@ interface InitialState {
   readonly gpr: Readonly<Partial<Record<string, bigint>>>;
   readonly segments: Readonly<
     Record<
-      (typeof segmentOrder)[number],
+      (typeof segmentNames)[number],
       { readonly selector: number; readonly base: bigint; readonly limit: number; readonly attributes: number }
     >
   >;
@@ -43,12 +44,6 @@ interface InitialDevices {
   readonly pic: readonly [master: { vector: number; mask: number }, slave: { vector: number; mask: number }];
   readonly ticking: boolean;
 }
-
-const segmentOrder = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
-const gprOrder = [
-  ...['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'],
-  ...['r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'],
-] as const;
 
 /** Video memory, adapters' ROMs and the BIOS: no RAM between 640 KiB and 1 MiB. */
 const HOLE_START = 0xa0000;
@@ -138,7 +133,7 @@ export const startApplicationProcessor = (vcpu: VirtualCpu, vector: number): voi
 export const setBootState = (vcpu: VirtualCpu, devices: Devices, prepared: Prepared): void => {
   const { state } = vcpu;
   const from = prepared.state;
-  for (const [n, name] of gprOrder.entries()) {
+  for (const [n, name] of gprNames64.entries()) {
     const value = from.gpr[name];
     if (value !== undefined) state.setGpr(n, value);
     else if (n !== 2 || prepared.devices) state.setGpr(n, 0n);
@@ -149,7 +144,7 @@ export const setBootState = (vcpu: VirtualCpu, devices: Devices, prepared: Prepa
   state.cr4 = from.cr4;
   state.efer = from.efer;
   state.rflags = Number(from.rflags);
-  for (const [index, name] of segmentOrder.entries()) {
+  for (const [index, name] of segmentNames.entries()) {
     const { selector, base, limit, attributes } = from.segments[name];
     state.setSegment(index as SegmentIndex, { selector, base, limit, access: attributes });
   }

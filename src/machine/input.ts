@@ -1,6 +1,7 @@
 /** What an input from outside does to the machine. */
 
 import { msrs } from '../x86/msrs';
+import { gprNames64, segmentNames } from '../x86/registers';
 import { state as layout } from './core/layout';
 import type { SegmentIndex } from './core/state';
 import { writeMsr } from './cpu/msrs';
@@ -10,29 +11,12 @@ import type { VirtualCpu } from './virtual-cpu';
 
 type Setter = (vcpu: VirtualCpu, value: bigint) => void;
 
-const gprs = [
-  'rax',
-  'rcx',
-  'rdx',
-  'rbx',
-  'rsp',
-  'rbp',
-  'rsi',
-  'rdi',
-  'r8',
-  'r9',
-  'r10',
-  'r11',
-  'r12',
-  'r13',
-  'r14',
-  'r15',
-];
-const segments = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'];
-
 /** Every register that can be set from outside, by its name in lower case. MSRs refuse what WRMSR refuses: Fault. */
 export const registerSetters: ReadonlyMap<string, Setter> = new Map<string, Setter>([
-  ...gprs.map((name, n): [string, Setter] => [name, ({ state }, value) => state.setGpr(n, BigInt.asUintN(64, value))]),
+  ...gprNames64.map((name, n): [string, Setter] => [
+    name,
+    ({ state }, value) => state.setGpr(n, BigInt.asUintN(64, value)),
+  ]),
   ['rip', ({ state }, value) => (state.rip = BigInt.asUintN(64, value))],
   ['rflags', ({ state }, value) => (state.rflags = Number(BigInt.asUintN(32, value)))],
   ...(['cr0', 'cr2', 'cr3', 'cr4', 'efer'] as const).map((name): [string, Setter] => [
@@ -49,7 +33,7 @@ export const registerSetters: ReadonlyMap<string, Setter> = new Map<string, Sett
       debug.changed();
     },
   ]),
-  ...segments.flatMap((name, n): [string, Setter][] => {
+  ...segmentNames.flatMap((name, n): [string, Setter][] => {
     const set = (field: 'selector' | 'base' | 'limit' | 'access'): [string, Setter] => [
       `${name}.${field}`,
       ({ state }, value) => {

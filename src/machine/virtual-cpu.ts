@@ -43,7 +43,7 @@ export class VirtualCpu {
       model,
       surroundings,
       () => this.engine.modeChanged(),
-      (linear) => this.engine.translationsDropped(linear),
+      (linear, code) => this.engine.translationsDropped(linear, code),
     );
     this.processor = new Processor(this.cpu, { tlb });
     this.engine = new Engine(

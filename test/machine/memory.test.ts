@@ -49,3 +49,45 @@ start:  mov ecx, 1000
   expect(high.machine.memory.u8.length).toBeGreaterThan(2.25 * GIB);
   expect(high.machine.stateHash()).toBe(low.machine.stateHash());
 });
+
+/** Maps 8 MiB from 4 MiB up by 4 KiB pages and touches them in a scattered order: far more than the TLB holds. */
+const scattered = `
+bits 64
+        mov rdi, 0xe00000
+        mov eax, 0x400003
+        mov ecx, 2048
+.entry: mov [rdi], rax
+        add rdi, 8
+        add rax, 4096
+        loop .entry
+        mov rbx, 0x93010
+        mov eax, 0xe00003
+        mov ecx, 4
+.table: mov [rbx], rax
+        add rbx, 8
+        add rax, 4096
+        loop .table
+        mov rax, cr3
+        mov cr3, rax
+        mov ecx, 20000
+        xor eax, eax
+.touch: imul eax, eax, 1103515245
+        add eax, 12345
+        mov edx, eax
+        shr edx, 9
+        and edx, 0x7ffff8
+        add [rdx+0x400000], rcx
+        add rsi, [rdx+0x400008]
+        loop .touch
+        hlt
+`;
+
+test('translations that the TLB evicts are forgotten page by page, and nothing else', () => {
+  const [whole, dropped, none] = [boot(scattered), boot(scattered), boot(scattered, { tlb: 'none' })];
+  whole.run();
+  while (dropped.run(5000).reason === 'limit') dropped.machine.cpus[0]?.engine.translationsDropped();
+  none.run();
+  expect(dropped.machine.stateHash()).toBe(whole.machine.stateHash());
+  expect(none.gpr(6)).toBe(whole.gpr(6));
+  expect(whole.machine.events.total('tlb-fill')).toBeGreaterThan(10_000);
+});

@@ -130,10 +130,14 @@ export class Engine {
     this.alignmentChanged();
   }
 
-  /** Translations may have changed: what was derived from them goes. */
-  translationsDropped(_linear?: bigint): void {
-    this.tables.dropTranslations();
-    this.tables.dropJumps();
+  /**
+   * Translations may have changed: what was derived from them goes. Of one page, when it is named: for data, or for
+   * `code`, whose jumps are not known by page.
+   */
+  translationsDropped(linear?: bigint, code = false): void {
+    if (linear === undefined) this.tables.dropTranslations();
+    else if (!code) this.tables.dropPage(Number(linear & 0xffffffffn), Number(linear >> 32n));
+    if (linear === undefined || code) this.tables.dropJumps();
   }
 
   /** The state was changed from outside the run loop: an event was delivered, a register set, a snapshot restored. */

@@ -91,6 +91,17 @@ export class FastTables {
     this.filled = this.forget(this.filled, this.base + vcpu.fastTables, 2 * fast.size);
   }
 
+  /** Forgets the translations of one page of data. */
+  dropPage(low: number, high: number): void {
+    const { i32, u32 } = this.memory;
+    const at = (low >>> 8) & ((FAST_ENTRIES - 1) << 4);
+    for (const table of [fast.read, fast.write, fast.size + fast.read, fast.size + fast.write]) {
+      const word = (this.base + vcpu.fastTables + table + at) / 4;
+      if (i32[word + 1] === (high | 0) && ((i32[word] as number) & ~0xfff) === (low & ~0xfff))
+        u32.fill(0xffffffff, word, word + 4);
+    }
+  }
+
   /** Forgets where jumps lead. */
   dropJumps(): void {
     this.jumps = this.forget(this.jumps, this.base + vcpu.jumpCaches, 2 * JUMP_CACHE_SIZE);

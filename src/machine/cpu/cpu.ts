@@ -70,8 +70,8 @@ export class Cpu {
     readonly surroundings: Surroundings,
     /** To be called after CS, SS, CPL, CR0, CR4.PAE or EFER changed: decoding mode, fast tables and masks follow. */
     readonly modeChanged: () => void,
-    /** To be called after a translation may have changed; without an argument all of them. */
-    readonly translationsDropped: (linear?: bigint) => void,
+    /** To be called after a translation may have changed: all of them, or of one page, for data or for code. */
+    readonly translationsDropped: (linear?: bigint, code?: boolean) => void,
   ) {}
 
   /** @throws always */

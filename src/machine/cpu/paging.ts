@@ -128,7 +128,7 @@ export class Paging {
     const { tlb } = this;
     tlb.fill(instruction, low, high, this.walk.base, this.walk.rights);
     if (tlb.evicted) {
-      if (tlb.evictedSize === 0) this.cpu.translationsDropped(join(tlb.evictedLow, tlb.evictedHigh));
+      if (tlb.evictedSize === 0) this.cpu.translationsDropped(join(tlb.evictedLow, tlb.evictedHigh), instruction);
       else this.cpu.translationsDropped();
     }
     this.cpu.surroundings.emit('tlb-fill', () => ({
