@@ -20,8 +20,9 @@ const main = async (): Promise<void> => {
       process.exitCode = BAD_INPUT;
       return;
     }
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`ringside: internal error, please report it: ${text}\n`);
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    // Where it happened is for who mends it: RINGSIDE_DEBUG=1 asks for it.
+    complain(`internal error, please report it: ${process.env.RINGSIDE_DEBUG ? stack : message}`);
     process.exitCode = INTERNAL_ERROR;
   }
 };
