@@ -9,5 +9,7 @@ export default defineConfig({
     globalSetup: ['test/setup.ts'],
     testTimeout: 60_000,
     pool: 'forks',
+    // The files keep nothing to themselves: loading the machine anew for each took a fifth of the time.
+    isolate: false,
   },
 });
