@@ -130,10 +130,7 @@ export class Engine {
     this.alignmentChanged();
   }
 
-  /**
-   * Translations may have changed: what was derived from them goes. Of one page, when it is named: for data, or for
-   * `code`, whose jumps are not known by page.
-   */
+  /** Translations may have changed, all or one page's: what is derived from them goes. Jumps are not known by page. */
   translationsDropped(linear?: bigint, code = false): void {
     if (linear === undefined) this.tables.dropTranslations();
     else if (!code) this.tables.dropPage(Number(linear & 0xffffffffn), Number(linear >> 32n));
