@@ -3,7 +3,8 @@
 import { assembleProgram } from '../src/assembler/assemble';
 import { coreBytes } from '../src/machine/core/binary';
 import type { EventKind, MachineEvent } from '../src/machine/core/event';
-import { Machine, type MachineOptions, type Stop } from '../src/machine/pc';
+import { Machine, type MachineOptions } from '../src/machine/pc';
+import type { Stop } from '../src/machine/stop';
 import { MemoryFiles } from '../src/program/files-memory';
 import { type LoadOptions, load } from '../src/program/load';
 import { prepare } from '../src/program/prepare';

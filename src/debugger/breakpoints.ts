@@ -3,7 +3,8 @@
  * machine asks at each arrival; nobody is asked where there is none.
  */
 
-import type { Machine, Stop } from '../machine/pc';
+import type { Machine } from '../machine/pc';
+import type { Stop } from '../machine/stop';
 import { BadInput } from '../program/program';
 import { hex, type LinearAddress, linear } from '../x86/address';
 import type { Environment } from './expression/evaluator';

@@ -1,6 +1,6 @@
 /** How a run can end, and the exit status that each ending has: odd ones are the guest's, even ones ours. */
 
-import type { Stop } from '../machine/pc';
+import type { Stop } from '../machine/stop';
 
 export type Outcome =
   | 'halted'

@@ -5,7 +5,8 @@
 
 import type { EventKind, MachineEvent } from '../machine/core/event';
 import type { Fault } from '../machine/core/fault';
-import type { Machine, Stop } from '../machine/pc';
+import type { Machine } from '../machine/pc';
+import type { Stop } from '../machine/stop';
 import type { LinearAddress } from '../x86/address';
 import type { Breakpoints } from './breakpoints';
 import { type Ending, ending, endingOf } from './endings';

@@ -3,7 +3,8 @@
  * host's clock chooses only how long a slice is, never what the machine computes.
  */
 
-import type { Machine, Stop } from '../machine/pc';
+import type { Machine } from '../machine/pc';
+import type { Stop } from '../machine/stop';
 
 /** Milliseconds that one slice takes. */
 const SLICE = 7;

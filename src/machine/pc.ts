@@ -71,8 +71,6 @@ const TURN = 1000;
 /** Steps without a retired instruction or a REP iteration after which a run is given up. */
 const PATIENCE = 1_000_000;
 
-export type { Stop };
-
 export class Machine implements Surrounding {
   readonly memory: CoreMemory;
   readonly physical: PhysicalMemory;

@@ -1,7 +1,7 @@
 /** Two processors: the second found in the MADT, started by INIT and SIPI, interrupted and interrupting, and counting. */
 
 import { expect, test } from 'vitest';
-import type { Stop } from '../../src/machine/pc';
+import type { Stop } from '../../src/machine/stop';
 import { prepare } from '../../src/program/prepare';
 import { assemble, boot, type Guest } from '../guest';
 import { has, startInQemu } from '../program/qemu';

@@ -2,7 +2,8 @@
 
 import { coreBytes } from '../../src/machine/core/binary';
 import type { MachineEvent } from '../../src/machine/core/event';
-import { Machine, type Stop } from '../../src/machine/pc';
+import { Machine } from '../../src/machine/pc';
+import type { Stop } from '../../src/machine/stop';
 import { prepare } from '../../src/program/prepare';
 import { assemble } from '../guest';
 import type { ExpectedFault, Trial } from './trial';

@@ -317,7 +317,8 @@ export class CodeCache {
     if (!this.memory.u32[word]) return;
     const from = address & 0xfff & ~127;
     const to = (((address & 0xfff) + size - 1) | 127) + 1;
-    let lines = this.forgetCrossings(page);
+    this.forgetCrossings(page);
+    let lines = 0;
     const stale = this.handlers.leaver('stale');
     for (let mode = 0; mode < 4; mode++) {
       const code = this.pages.get(page * 4 + mode);
@@ -336,13 +337,10 @@ export class CodeCache {
     this.memory.u32[word] = lines >>> 0;
   }
 
-  /** Instructions that cross into or out of the page are decoded again; their lines stay marked. */
-  private forgetCrossings(page: number): number {
-    const keys = this.crossingsOf.get(page);
-    if (!keys) return 0;
-    for (const key of keys) this.crossings.delete(key);
+  /** Instructions that cross into or out of the page are decoded again. */
+  private forgetCrossings(page: number): void {
+    for (const key of this.crossingsOf.get(page) ?? []) this.crossings.delete(key);
     this.crossingsOf.delete(page);
-    return 0;
   }
 
   private retire(code: CodePage, block: Block, stale: number): void {

@@ -418,24 +418,15 @@ export class RecordEmitter extends StatementWriter {
     const target = this.let(rip);
     const slot = this.let(i32.add(this.field(state.jumps, i32.load), jumpIndex(target)));
     const known = i64.eq(i64.load(slot), target);
-    const found: Expr[] = [inState(i64.store(c32(0), i64.sub(target, i64.load32u(slot, 12)), VCPUS + state.ipBase))];
-    this.setFieldBefore(target, known);
-    for (const statement of found) this.do(statement);
+    const note = inState(i64.store(c32(0), target, VCPUS + state.target));
+    this.do(when(i32.eqz(known), [note, ...this.leaveForTarget()]));
+    this.setField(state.ipBase, i64.store, i64.sub(target, i64.load32u(slot, 12)));
     this.goto(i32.load(slot, 8));
   }
-  /** Leaves for a target that the jump cache does not hold. */
-  private setFieldBefore(target: Expr, known: Expr): void {
-    const note = inState(i64.store(c32(0), target, VCPUS + state.target));
-    if (this.at.kind === 'hot') this.do(when(i32.eqz(known), [note, br(this.at.labels.jump)]));
-    else
-      this.do(
-        when(i32.eqz(known), [
-          note,
-          inState(i32.store(c32(0), c32(0), VCPUS + state.record)),
-          inState(i32.store(c32(0), c32(status.jump), VCPUS + state.status)),
-          ret(c32(0)),
-        ]),
-      );
+  /** The jump cache does not hold the target. */
+  private leaveForTarget(): Expr[] {
+    if (this.at.kind === 'hot') return [br(this.at.labels.jump)];
+    return [this.fieldStore(state.record, c32(0)), this.fieldStore(state.status, c32(status.jump)), ret(c32(0))];
   }
   fault(vector: number, reason: string, errorCode = -1): void {
     if (this.at.kind === 'hot') {

@@ -4,7 +4,6 @@
  */
 
 import type { MachineEvent } from '../core/event';
-import { Fault, type Reason } from '../core/fault';
 import type { AccessSize, PhysicalMemory } from '../core/physical';
 import type { CpuState } from '../core/state';
 import type { CpuModel } from './model';
@@ -73,9 +72,4 @@ export class Cpu {
     /** To be called after a translation may have changed: all of them, or of one page, for data or for code. */
     readonly translationsDropped: (linear?: bigint, code?: boolean) => void,
   ) {}
-
-  /** @throws always */
-  fault(vector: number, why: Reason, errorCode?: number): never {
-    throw new Fault(vector, why, errorCode);
-  }
 }
