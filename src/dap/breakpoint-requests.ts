@@ -1,6 +1,7 @@
 /** Breakpoints of all kinds: by line, by symbol, by address, on data, on exceptions. Each request replaces its own kind. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { readPlace } from '../debugger/address';
 import type { BreakpointOptions } from '../debugger/breakpoints';
 import { evaluate, locate } from '../debugger/expression/evaluator';
 import { parseExpression } from '../debugger/expression/parser';
@@ -12,7 +13,6 @@ import type { Context } from './context';
 import { faultStop, readFilter } from './exception-filters';
 import { frameOf } from './frames';
 import type { Handlers } from './handlers';
-import { readReference } from './references';
 
 type Answer = DebugProtocol.Breakpoint;
 
@@ -131,7 +131,7 @@ const setInstructions = (
   { breakpoints }: DebugProtocol.SetInstructionBreakpointsArguments,
 ): Answer[] =>
   replace(context, 'instruction', breakpoints, ({ instructionReference, offset, condition, hitCondition }) => {
-    const { address } = readReference(instructionReference, offset);
+    const { address } = readPlace(instructionReference, offset);
     return { addresses: [linear(address)], options: { condition, hitCondition } };
   });
 
@@ -176,7 +176,7 @@ const watchable = (
   args: DebugProtocol.DataBreakpointInfoArguments,
 ): { readonly address: bigint; readonly size: number } | undefined => {
   if (args.asAddress) {
-    const { address, space } = readReference(args.name);
+    const { address, space } = readPlace(args.name);
     const size = Math.min(Math.max(1, args.bytes ?? 1), LONGEST_WATCH);
     return space === 'linear' ? { address, size } : undefined;
   }

@@ -1,18 +1,18 @@
 /** Code as text: disassembly, and the sources that the program was made from. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { readPlace } from '../debugger/address';
 import { type DisassemblyRow, disassembleBackward, disassembleForward } from '../debugger/disassemble';
 import { hex, linear } from '../x86/address';
 import type { Context } from './context';
 import { frameOf } from './frames';
 import type { Handlers } from './handlers';
-import { readReference } from './references';
 
 const MOST = 10_000;
 
 export const codeHandlers = (context: Context): Handlers => ({
   disassemble: (args: DebugProtocol.DisassembleArguments): DebugProtocol.DisassembleResponse['body'] => {
-    const { address } = readReference(args.memoryReference, args.offset);
+    const { address } = readPlace(args.memoryReference, args.offset);
     const count = Math.min(Math.max(0, args.instructionCount), MOST);
     const first = Math.max(-MOST, Math.min(MOST, args.instructionOffset ?? 0));
     const view = context.session.codeView(frameOf(context, undefined).vcpu);

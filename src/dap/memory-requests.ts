@@ -1,13 +1,13 @@
 /** Memory as bytes: read and written at references. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { type Place, placeText, readPlace } from '../debugger/address';
 import { mappedRuns, peekLinear } from '../debugger/guest-memory';
 import { BadInput } from '../program/program';
 import { linear } from '../x86/address';
 import type { Context } from './context';
 import { frameOf } from './frames';
 import type { Handlers } from './handlers';
-import { type Reference, readReference, referenceTo } from './references';
 
 /** No view asks for more at once; a mistake in a number should not take all memory. */
 const MOST = 16 * 1024 * 1024;
@@ -15,13 +15,13 @@ const PHYSICAL_END = 1n << 52n;
 
 export const memoryHandlers = (context: Context): Handlers => ({
   readMemory: (args: DebugProtocol.ReadMemoryArguments): DebugProtocol.ReadMemoryResponse['body'] => {
-    const reference = readReference(args.memoryReference, args.offset);
+    const reference = readPlace(args.memoryReference, args.offset);
     context.memoryRead.add(args.memoryReference);
     const count = Math.min(Math.max(0, args.count), MOST);
     const bytes = readBytes(context, reference, count);
     const missing = bytes.length === 0 ? unreadable(context, reference, count) : 0;
     return {
-      address: referenceTo(reference),
+      address: placeText(reference),
       ...(bytes.length > 0 ? { data: toBase64(bytes) } : {}),
       ...(missing > 0 ? { unreadableBytes: missing } : {}),
     };
@@ -30,15 +30,17 @@ export const memoryHandlers = (context: Context): Handlers => ({
   writeMemory: (args: DebugProtocol.WriteMemoryArguments): DebugProtocol.WriteMemoryResponse['body'] => {
     const { session } = context;
     if (session.running) throw new BadInput('the machine is running; pause it first');
-    const { space, address } = readReference(args.memoryReference, args.offset);
+    const { space, address } = readPlace(args.memoryReference, args.offset);
     const bytes = fromBase64(args.data);
-    session.environment(frameOf(context, undefined).vcpu).writeBytes(space, address, bytes);
+    session
+      .environment(frameOf(context, undefined).vcpu)
+      .writeBytes(space === 'linear' ? space : 'physical', address, bytes);
     context.later(() => context.invalidate());
     return { bytesWritten: bytes.length };
   },
 });
 
-const readBytes = (context: Context, { space, address }: Reference, count: number): Uint8Array => {
+const readBytes = (context: Context, { space, address }: Place, count: number): Uint8Array => {
   const { session } = context;
   if (space === 'linear') return peekLinear(session.vcpu(frameOf(context, undefined).vcpu).cpu, linear(address), count);
   const length = address >= PHYSICAL_END ? 0 : Math.min(count, Number(PHYSICAL_END - address));
@@ -46,8 +48,8 @@ const readBytes = (context: Context, { space, address }: Reference, count: numbe
 };
 
 /** Bytes up to the first that can be read. */
-const unreadable = (context: Context, { space, address }: Reference, count: number): number => {
-  if (space === 'physical') return count;
+const unreadable = (context: Context, { space, address }: Place, count: number): number => {
+  if (space !== 'linear') return count;
   const { cpu } = context.session.vcpu(frameOf(context, undefined).vcpu);
   return mappedRuns(cpu, linear(address), count)[0]?.offset ?? count;
 };
