@@ -86,6 +86,12 @@ export const applyInput = (machine: Machine, input: Input): void => {
     case 'init':
       vcpu(input.vcpu).state.setU32(layout.pendingInit, 1);
       break;
+    case 'only':
+      machine.turns.restrict(input.vcpu);
+      break;
+    case 'stop':
+      machine.turns.stop(input.vcpu);
+      break;
     case 'reset':
       machine.reset();
   }

@@ -27,6 +27,7 @@ import { Natives } from './native';
 import type { Stop } from './stop';
 import { deviceSpaceOf, type Surrounding, surroundingsOf } from './surroundings';
 import { collectCounts, transferEvents } from './transfer-counts';
+import { type SavedTurns, Turns } from './turns';
 import { activity, VirtualCpu } from './virtual-cpu';
 
 export interface MachineOptions {
@@ -58,16 +59,13 @@ export interface MachineOptions {
 type Saved = Readonly<{
   steps: Counters;
   extraTime: number;
-  turnLeft: number;
-  current: number;
+  turns: SavedTurns;
   random: bigint;
   cursor: number;
 }>;
 
 const endings: ReadonlySet<Stop['reason']> = new Set(['guest-exit', 'power-off', 'reset'] as const);
 
-/** Steps of one vCPU before the next has its turn. */
-const TURN = 1000;
 /** Steps without a retired instruction or a REP iteration after which a run is given up. */
 const PATIENCE = 1_000_000;
 
@@ -89,14 +87,13 @@ export class Machine implements Surrounding {
   /** Native code of the board: the BIOS, where a program's start has one. */
   natives = new Natives();
   private faultStop: ((vcpu: number, fault: Fault) => boolean) | undefined;
-  /** Index of the vCPU whose turn it is. */
-  current = 0;
+  /** Who takes turns, and whose it is. */
+  readonly turns: Turns;
 
   /** Steps, and those that retired nothing (of which REP iterations and charges are known). */
   private readonly steps = { step: 0, unretired: 0, repeats: 0 };
   /** Virtual time beyond one tick a step. */
   private extraTime = 0;
-  private turnLeft = TURN;
   private nextEvent = 0;
   private random: bigint;
   private progressStep = 0;
@@ -113,6 +110,7 @@ export class Machine implements Surrounding {
     const handlers = new Handlers(coreFor(options.core, 0));
     this.memoryBytes = options.memoryBytes ?? 64 * 1024 * 1024;
     const count = options.cpus ?? 1;
+    this.turns = new Turns(count);
     this.model =
       typeof options.cpu === 'object' ? options.cpu : makeModel(options.cpu ?? 'haswell', { cpus: count, index: 0 });
     this.random = options.seed ?? 1n;
@@ -154,6 +152,10 @@ export class Machine implements Surrounding {
 
   // Position and time
 
+  /** Index of the vCPU whose turn it is. */
+  get current(): number {
+    return this.turns.current;
+  }
   get counters(): { readonly step: number; readonly retired: number; readonly vtime: number } {
     const step = this.step;
     return { step, retired: step - this.steps.unretired, vtime: step + this.extraTime };
@@ -187,8 +189,7 @@ export class Machine implements Surrounding {
     }
     this.cpus[0]?.engine.code.dropAll();
     if (prepared) setBootState(this.cpus[0] as VirtualCpu, this.devices, prepared);
-    this.current = 0;
-    this.turnLeft = TURN;
+    this.turns.reset();
     this.nextEvent = this.now();
   }
 
@@ -264,11 +265,8 @@ export class Machine implements Surrounding {
     if (vcpu.debug.mustStep()) {
       if (!this.breakpoints.meets(vcpu)) vcpu.debug.stepOnce();
     } else
-      engine.run(Math.min(atMost, this.cpus.length > 1 ? this.turnLeft : atMost, Math.max(1, this.nextEvent - now)));
-    if (this.cpus.length > 1) {
-      this.turnLeft -= this.steps.step - before;
-      if (this.turnLeft <= 0) this.nextTurn();
-    }
+      engine.run(Math.min(atMost, this.cpus.length > 1 ? this.turns.left : atMost, Math.max(1, this.nextEvent - now)));
+    if (this.cpus.length > 1) this.turns.spend(this.steps.step - before);
   }
 
   /** Brings what waits for the processor at this boundary; true when that was a step. */
@@ -312,23 +310,14 @@ export class Machine implements Surrounding {
     vcpu.state.setU32(layout.activity, vcpu.index === 0 ? activity.active : activity.waitForSipi);
   }
 
-  private nextTurn(): void {
-    this.current = (this.current + 1) % this.cpus.length;
-    this.turnLeft = TURN;
-  }
-
   /** The vCPU whose turn it is does nothing: another one's turn, or time passes until something happens. */
   private passTurn(): Stop | undefined {
-    const other = this.cpus.findIndex((_, n) =>
-      this.canRun(this.cpus[(this.current + 1 + n) % this.cpus.length] as VirtualCpu),
-    );
-    if (other >= 0) {
-      this.current = (this.current + 1 + other) % this.cpus.length;
-      this.turnLeft = TURN;
-      return undefined;
-    }
+    if (this.turns.next((index) => this.canRun(this.cpus[index] as VirtualCpu))) return undefined;
     const wakes = this.cpus.some(
-      (vcpu) => vcpu.state.getU32(layout.activity) === activity.halted && vcpu.state.getU32(layout.flags) & 0x200,
+      ({ index, state }) =>
+        this.turns.takesPart(index) &&
+        state.getU32(layout.activity) === activity.halted &&
+        state.getU32(layout.flags) & 0x200,
     );
     const next = this.devices.nextWake();
     if (!wakes || next === Number.POSITIVE_INFINITY) return { reason: 'halted', never: !wakes };
@@ -404,8 +393,7 @@ export class Machine implements Surrounding {
     const saved = this.snapshots.restore(snapshot, this.cpus, this.devices.all);
     Object.assign(this.steps, saved.steps);
     this.extraTime = saved.extraTime;
-    this.turnLeft = saved.turnLeft;
-    this.current = saved.current;
+    this.turns.restore(saved.turns);
     this.random = saved.random;
     this.log.cursor = saved.cursor;
     this.progressStep = this.steps.step;
@@ -413,8 +401,8 @@ export class Machine implements Surrounding {
     for (const vcpu of this.cpus) vcpu.engine.settle();
   }
   private saved(): Saved {
-    const { extraTime, turnLeft, current, random } = this;
-    return { steps: { ...this.steps }, extraTime, turnLeft, current, random, cursor: this.log.cursor };
+    const { extraTime, random } = this;
+    return { steps: { ...this.steps }, extraTime, turns: this.turns.save(), random, cursor: this.log.cursor };
   }
   /** The whole machine in 128 bits: equal states have equal hashes, however they were reached. */
   stateHash(): string {

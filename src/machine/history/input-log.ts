@@ -18,6 +18,10 @@ export type Input =
   | { readonly kind: 'interrupt'; readonly line: number }
   | { readonly kind: 'nmi'; readonly vcpu: number }
   | { readonly kind: 'init'; readonly vcpu: number }
+  /** Only this vCPU takes turns from now on; null: all do. */
+  | { readonly kind: 'only'; readonly vcpu: number | null }
+  /** This vCPU takes no more turns until a reset. */
+  | { readonly kind: 'stop'; readonly vcpu: number }
   | { readonly kind: 'reset' };
 
 export interface LoggedInput {
