@@ -2,9 +2,10 @@
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { assign, evaluate, type Value } from '../debugger/expression/evaluator';
-import { parseAssignment, parseExpression } from '../debugger/expression/parser';
+import { parseExpression, parseQuery } from '../debugger/expression/parser';
 import { type Expression, ExpressionError } from '../debugger/expression/syntax';
-import { type Item, scopesOf } from '../debugger/inspect';
+import { scopesOf } from '../debugger/inspect/scopes';
+import { type Item, itemValue } from '../debugger/item';
 import { readInteger } from '../debugger/machine-options';
 import { describeValue } from '../debugger/value-text';
 import { BadInput } from '../program/program';
@@ -16,7 +17,7 @@ import type { Handlers } from './handlers';
 export const expressionHandlers = (context: Context): Handlers => ({
   evaluate: (args: DebugProtocol.EvaluateArguments): DebugProtocol.EvaluateResponse['body'] => {
     const { vcpu } = frameOf(context, args.frameId);
-    const { place, value } = parseAssignment(args.expression);
+    const { place, value } = parseQuery(args.expression);
     if (place !== undefined) {
       if (args.context !== 'repl') throw new BadInput('values can be set in the debug console only');
       const written = read(context, vcpu, value);
@@ -36,7 +37,7 @@ export const expressionHandlers = (context: Context): Handlers => ({
     const place = parseExpression(item.expression);
     set(context, container.vcpu, place, given(context, container.vcpu, args.value));
     const now = container.items().find(({ name }) => name === args.name) ?? item;
-    return { value: now.value };
+    return { value: itemValue(now) };
   },
 
   setExpression: (args: DebugProtocol.SetExpressionArguments): DebugProtocol.SetExpressionResponse['body'] => {
@@ -98,7 +99,7 @@ const result = (
   const item = expression.kind === 'name' ? itemNamed(context, vcpu, expression.name.toLowerCase()) : undefined;
   const path = `${frame ?? ''}/=${item?.name ?? ''}`;
   return {
-    result: item?.value ?? describeValue(value, session.info),
+    result: item === undefined ? describeValue(value, session.info) : itemValue(item),
     memoryReference: hex(value.bits),
     variablesReference:
       item?.children === undefined ? 0 : context.handles.reference({ vcpu, path, items: item.children }),

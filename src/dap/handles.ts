@@ -3,7 +3,7 @@
  * is named by its path; what it contains is asked for anew each time.
  */
 
-import type { Item } from '../debugger/inspect';
+import type { Item } from '../debugger/item';
 
 export interface Container {
   readonly vcpu: number;

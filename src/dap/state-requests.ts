@@ -1,12 +1,15 @@
 /** What stands where: threads, stack, scopes, variables, and why it stopped. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { placeText } from '../debugger/address';
 import { explainChain, explainFault, sectionOf, vectorName, vectorTitle } from '../debugger/explain';
-import { type Item, scopesOf } from '../debugger/inspect';
+import { outerFrameItems } from '../debugger/inspect/outer-frame';
+import { scopesOf } from '../debugger/inspect/scopes';
+import { type Item, itemValue } from '../debugger/item';
 import { pauseText } from '../debugger/session';
 import { modeAndRing } from '../debugger/vcpu-view';
 import { BadInput } from '../program/program';
-import { hex, linear } from '../x86/address';
+import { hex } from '../x86/address';
 import type { Context } from './context';
 import { type FramePlace, frame, frameId, frameOf, frames, threadId, vcpuOfThread } from './frames';
 import type { Handlers } from './handlers';
@@ -108,27 +111,20 @@ interface NamedItems {
 const scopes = (context: Context, place: FramePlace): NamedItems[] => {
   const { machine, info } = context.session;
   if (place.index === 0) return scopesOf(machine, context.session.vcpu(place.vcpu), info);
-  const items = (): Item[] => {
-    const { rip, rsp, rbp } = frame(context, place);
-    const pointer = (name: string, value: bigint): Item => {
-      const meaning = info.nameOf(linear(value));
-      return { name, value: hex(value) + (meaning === undefined ? '' : ` ${meaning}`), address: value };
-    };
-    return [pointer('rip', rip), pointer('rsp', rsp), ...(rbp === undefined ? [] : [pointer('rbp', rbp)])];
-  };
+  const items = (): Item[] => outerFrameItems(frame(context, place), info);
   return [{ name: 'Registers', expensive: false, items }];
 };
 
 /** One row of a tree, with a reference of its own when it can be opened. */
 const variable = (context: Context, vcpu: number, parent: string, item: Item): DebugProtocol.Variable => {
-  const { name, value, expression, settable, address, type, children } = item;
+  const { name, expression, settable, memory, type, children } = item;
   const path = `${parent}/${name}`;
   return {
     name,
-    value,
+    value: itemValue(item),
     ...(type === undefined || context.client.supportsVariableType !== true ? {} : { type }),
     ...(expression === undefined ? {} : { evaluateName: expression }),
-    ...(address === undefined ? {} : { memoryReference: hex(address) }),
+    ...(memory === undefined ? {} : { memoryReference: placeText(memory) }),
     ...(settable === true ? {} : { presentationHint: { attributes: ['readOnly'] } }),
     variablesReference: children === undefined ? 0 : context.handles.reference({ vcpu, path, items: children }),
   };

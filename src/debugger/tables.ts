@@ -8,7 +8,7 @@ import { hex, type LinearAddress, linear } from '../x86/address';
 import { access, Descriptor, systemTypes } from '../x86/descriptors';
 import { exceptionOf } from '../x86/exceptions';
 import { peekValue } from './guest-memory';
-import { rightsText } from './inspect';
+import { rightsText } from './inspect/rights';
 
 export interface TableRow {
   /** Selector or vector. */

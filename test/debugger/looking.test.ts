@@ -6,7 +6,7 @@ import { disassembleBackward, disassembleForward } from '../../src/debugger/disa
 import { evaluate } from '../../src/debugger/expression/evaluator';
 import { parseExpression } from '../../src/debugger/expression/parser';
 import { peekLinear } from '../../src/debugger/guest-memory';
-import { scopesOf } from '../../src/debugger/inspect';
+import { scopesOf } from '../../src/debugger/inspect/scopes';
 import { framesOf } from '../../src/debugger/stack';
 import { descriptorRows, interruptRows, walkLines } from '../../src/debugger/tables';
 import { currentAddress } from '../../src/debugger/vcpu-view';

@@ -4,7 +4,8 @@ import { type DisassemblyRow, disassembleBackward, disassembleForward } from '..
 import { evaluate, locate } from '../../debugger/expression/evaluator';
 import { parseExpression } from '../../debugger/expression/parser';
 import { peekLinear } from '../../debugger/guest-memory';
-import { type Item, scopesOf } from '../../debugger/inspect';
+import { scopesOf } from '../../debugger/inspect/scopes';
+import { type Item, itemValue } from '../../debugger/item';
 import { readInteger } from '../../debugger/machine-options';
 import { framesOf } from '../../debugger/stack';
 import { descriptorRows, interruptRows, type TableRow, walkLines } from '../../debugger/tables';
@@ -20,7 +21,7 @@ const addressOf = (desk: Desk, text: string): LinearAddress =>
   linear(evaluate(parseExpression(text), desk.session.environment(desk.vcpu)).bits);
 
 const printItems = (desk: Desk, items: readonly Item[], indent = ''): void => {
-  for (const { name, value } of items) desk.print(`${indent}${name.padEnd(8)} ${value}`);
+  for (const item of items) desk.print(`${indent}${item.name.padEnd(8)} ${itemValue(item)}`);
 };
 
 const scope = (desk: Desk, wanted: string): Item[] => {
@@ -33,7 +34,7 @@ const scope = (desk: Desk, wanted: string): Item[] => {
 const printRegister = (desk: Desk, name: string): void => {
   const place = desk.session.environment(desk.vcpu).registers.get(name);
   if (place === undefined) throw new BadInput(`there is no register \`${name}\``);
-  printItems(desk, [{ name, value: hex(place.read()) }]);
+  printItems(desk, [{ name, bits: place.read() }]);
 };
 
 /** One scope, or the items whose names are given, with their parts. */
@@ -88,7 +89,7 @@ const examine = (desk: Desk, operand: string): void => {
   if (count < 1 || count * size > MOST_BYTES)
     throw new BadInput(`${digits}: a count up to ${MOST_BYTES / size} is wanted`);
   const address = wide?.address ?? evaluate(expression, environment).bits;
-  const physical = wide?.space === 'physical';
+  const physical = wide?.space === 'phys' || wide?.space === 'gpa';
   const bytes = physical
     ? desk.session.machine.physical.peekBytes(Number(address), count * size)
     : peekLinear(desk.session.vcpu(desk.vcpu).cpu, linear(address), count * size);

@@ -1,0 +1,24 @@
+/** The registers of a frame further out: only what the stack tells. */
+
+import { linear } from '../../x86/address';
+import type { Item } from '../item';
+import type { ProgramInfo } from '../program-info';
+import type { Frame } from '../stack';
+
+export const outerFrameItems = ({ rip, rsp, rbp, address }: Frame, info: ProgramInfo): Item[] => {
+  const pointer = (name: string, bits: bigint): Item => {
+    const meaning = info.nameOf(linear(bits));
+    return {
+      name,
+      bits,
+      size: 8,
+      memory: { space: 'linear', address: bits },
+      ...(meaning === undefined ? {} : { meaning }),
+    };
+  };
+  return [
+    { ...pointer('rip', rip), code: address },
+    pointer('rsp', rsp),
+    ...(rbp === undefined ? [] : [pointer('rbp', rbp)]),
+  ];
+};
