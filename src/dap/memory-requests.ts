@@ -32,9 +32,7 @@ export const memoryHandlers = (context: Context): Handlers => ({
     if (session.running) throw new BadInput('the machine is running; pause it first');
     const { space, address } = readPlace(args.memoryReference, args.offset);
     const bytes = fromBase64(args.data);
-    session
-      .environment(frameOf(context, undefined).vcpu)
-      .writeBytes(space === 'linear' ? space : 'physical', address, bytes);
+    session.environment(frameOf(context, undefined).vcpu).writeBytes(space, address, bytes);
     context.later(() => context.invalidate());
     return { bytesWritten: bytes.length };
   },

@@ -14,6 +14,8 @@ const REACH = 0x10_0000n;
 
 export class SymbolTable {
   readonly #byName = new Map<string, ProgramSymbol>();
+  /** By name; made when somebody asks. */
+  #sorted: readonly ProgramSymbol[] | undefined;
   /** Without constants, sorted by address; of several at one address, the best name stands last. */
   readonly #byAddress: readonly ProgramSymbol[];
 
@@ -29,11 +31,16 @@ export class SymbolTable {
     return this.#byName.get(name) ?? null;
   }
 
-  /** Names that start with `prefix`, in alphabetical order, for completion. */
-  startingWith(prefix: string): ProgramSymbol[] {
-    return [...this.#byName.values()]
-      .filter((symbol) => symbol.name.startsWith(prefix))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  /** Names that start with `prefix`, in alphabetical order, for completion; `most` of them. */
+  startingWith(prefix: string, most = Number.POSITIVE_INFINITY): ProgramSymbol[] {
+    this.#sorted ??= [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const found: ProgramSymbol[] = [];
+    for (let at = firstFrom(this.#sorted, prefix); found.length < most; at++) {
+      const symbol = this.#sorted[at];
+      if (symbol === undefined || !symbol.name.startsWith(prefix)) break;
+      found.push(symbol);
+    }
+    return found;
   }
 
   /** The nearest symbol at or below the address. */
@@ -44,6 +51,18 @@ export class SymbolTable {
     return offset < BigInt(symbol.size) || offset < REACH ? { symbol, offset } : null;
   }
 }
+
+/** Where the first name that is not before `prefix` stands. */
+const firstFrom = (sorted: readonly ProgramSymbol[], prefix: string): number => {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] as ProgramSymbol).name < prefix) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+};
 
 /** How many rows of a list sorted by address are at or below `address`. */
 export function countAtOrBelow(rows: readonly { readonly address: bigint }[], address: bigint): number {

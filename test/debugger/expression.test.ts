@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { assign, type Environment, evaluate, numberOf, type Places } from '../../src/debugger/expression/evaluator';
-import { parseAssignment, parseExpression } from '../../src/debugger/expression/parser';
+import { parseExpression, parseQuery } from '../../src/debugger/expression/parser';
 import { describeError, ExpressionError } from '../../src/debugger/expression/syntax';
 
 /** A world of a few names and memory whose byte at an address is the address's low byte. */
@@ -153,7 +153,7 @@ describe('names and memory', () => {
   test('assignment reaches registers and memory of every size', () => {
     const { environment, names, written } = world();
     for (const text of ['rax = 5', '[0x10]:u16 = -1', 'byte [fs:3] = 0x1ff', 'phys[8] = 1']) {
-      const { place, value: given } = parseAssignment(text);
+      const { place, value: given } = parseQuery(text);
       if (place === undefined) throw new Error('no assignment');
       assign(place, evaluate(given, environment).bits, environment);
     }
@@ -161,7 +161,7 @@ describe('names and memory', () => {
     expect(written).toEqual([
       { space: 'linear', address: 0x10n, size: 2, value: 0xffff_ffff_ffff_ffffn },
       { space: 'linear', address: 0x7003n, size: 1, value: 0x1ffn },
-      { space: 'physical', address: 8n, size: 8, value: 1n },
+      { space: 'phys', address: 8n, size: 8, value: 1n },
     ]);
   });
 });

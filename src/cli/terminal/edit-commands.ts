@@ -1,7 +1,7 @@
 /** Commands that change the machine from outside, and those about the terminal itself. */
 
 import { assign, evaluate } from '../../debugger/expression/evaluator';
-import { parseAssignment } from '../../debugger/expression/parser';
+import { parseQuery } from '../../debugger/expression/parser';
 import { readInteger } from '../../debugger/machine-options';
 import { describeValue } from '../../debugger/value-text';
 import { BadInput } from '../../program/program';
@@ -9,7 +9,7 @@ import type { Desk, TerminalCommand } from './command';
 
 const set = (desk: Desk, operand: string): void => {
   const environment = desk.session.environment(desk.vcpu);
-  const { place, value } = parseAssignment(operand);
+  const { place, value } = parseQuery(operand);
   if (place === undefined) throw new BadInput('what to what? set rax = 5, set [0x1000]:u32 = 7');
   assign(place, evaluate(value, environment).bits, environment);
   desk.print(describeValue(evaluate(place, environment), desk.session.info));

@@ -3,6 +3,8 @@
  * it says otherwise (`:i32`, a prefix minus); an operation with a signed operand is signed.
  */
 
+import { BadInput } from '../../program/program';
+import type { Item } from '../item';
 import { type BinaryOperator, type Expression, ExpressionError, type MemorySpace, type ValueType } from './syntax';
 
 export interface Value {
@@ -13,6 +15,23 @@ export interface Value {
   readonly size: 1 | 2 | 4 | 8;
   /** A comparison or a flag: shown as 0 or 1. */
   readonly truth?: true;
+  /** What it means, where the function that gave it knows better than the number says. */
+  readonly meaning?: string;
+  /** What it consists of: the levels of a page walk, the evidence of a refusal. */
+  readonly items?: () => Item[];
+  /** The value is in its meaning: there is no number to show. */
+  readonly wordy?: true;
+}
+
+/** A function that expressions can call: `walk(rip)`. */
+export interface ExpressionFunction {
+  /** `walk(ADDRESS[, ACCESS])` */
+  readonly usage: string;
+  readonly help: string;
+  /** Operands it takes at least and at most. */
+  readonly takes: readonly [number, number];
+  /** @throws BadInput in one line, without a place */
+  readonly call: (operands: readonly Value[]) => Value;
 }
 
 /** What the world behind the names is; reading has no side effect. */
@@ -23,6 +42,8 @@ export interface Environment {
   read(space: MemorySpace, address: bigint, size: 1 | 2 | 4 | 8): bigint | undefined;
   /** Bytes of memory that is read without a type: the mode's word. */
   readonly natural: 2 | 4 | 8;
+  /** By lower-case name. */
+  readonly functions?: ReadonlyMap<string, ExpressionFunction>;
 }
 
 /** An environment that can be changed. Each throws a `BadInput` in one line when the place refuses. */
@@ -58,6 +79,8 @@ export const evaluate = (expression: Expression, environment: Environment): Valu
       return unary(expression.operator, evaluate(expression.operand, environment));
     case 'binary':
       return binary(expression, environment);
+    case 'call':
+      return call(expression, environment);
   }
 };
 
@@ -101,6 +124,24 @@ const readMemory = (expression: MemoryExpression, environment: Environment): Val
     space === 'msr' ? `there is no model-specific register ${where}` : `nothing is mapped at ${where}`,
     expression,
   );
+};
+
+const call = (expression: Expression & { readonly kind: 'call' }, environment: Environment): Value => {
+  const { name, operands } = expression;
+  const row = environment.functions?.get(name);
+  if (row === undefined) {
+    const known = [...(environment.functions?.keys() ?? [])].join(', ');
+    throw new ExpressionError(`there is no function \`${name}\`${known === '' ? '' : `; one of ${known}`}`, expression);
+  }
+  const [least, most] = row.takes;
+  if (operands.length < least || operands.length > most) throw new ExpressionError(`write ${row.usage}`, expression);
+  const values = operands.map((operand) => evaluate(operand, environment));
+  try {
+    return row.call(values);
+  } catch (error) {
+    if (!(error instanceof BadInput)) throw error;
+    throw new ExpressionError(error.message, expression);
+  }
 };
 
 const cast = (bits: bigint, { size, signed }: ValueType): Value => ({

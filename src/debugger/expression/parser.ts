@@ -4,11 +4,13 @@
  * `rflags & 1 == 1` means what it seems to.
  */
 
+import { type Format, formats, isFormat } from './format';
 import {
   type BinaryOperator,
   type Expression,
   ExpressionError,
   type MemorySpace,
+  type Span,
   type UnaryOperator,
   type ValueType,
 } from './syntax';
@@ -27,7 +29,7 @@ const levels: readonly (readonly BinaryOperator[])[] = [
 ];
 const prefixes: readonly UnaryOperator[] = ['-', '+', '~', '!'];
 
-const types: Readonly<Record<string, ValueType>> = Object.fromEntries(
+export const types: Readonly<Record<string, ValueType>> = Object.fromEntries(
   ([1, 2, 4, 8] as const).flatMap((size) => [
     [`u${size * 8}`, { size, signed: false }],
     [`i${size * 8}`, { size, signed: true }],
@@ -35,13 +37,13 @@ const types: Readonly<Record<string, ValueType>> = Object.fromEntries(
 );
 /** NASM's size words before memory: `dword [rsp]`. */
 const sizeWords: Readonly<Record<string, 1 | 2 | 4 | 8>> = { byte: 1, word: 2, dword: 4, qword: 8 };
-const spaces: Readonly<Record<string, MemorySpace>> = { phys: 'physical', msr: 'msr' };
+export const spaces: Readonly<Record<string, MemorySpace>> = { gpa: 'gpa', phys: 'phys', msr: 'msr' };
 const segments = new Set(['es', 'cs', 'ss', 'ds', 'fs', 'gs']);
 
 /** Parentheses and prefixes nest no deeper than any person writes them. */
 const DEEPEST = 200;
 
-/** @throws ExpressionError */
+/** One value. @throws ExpressionError */
 export const parseExpression = (text: string): Expression => {
   const parser = new Parser(tokenize(text));
   const expression = parser.binary(0);
@@ -49,26 +51,40 @@ export const parseExpression = (text: string): Expression => {
   return expression;
 };
 
-/** `place = value`, or just an expression. @throws ExpressionError */
-export const parseAssignment = (
-  text: string,
-): { readonly place: Expression | undefined; readonly value: Expression } => {
-  const parser = new Parser(tokenize(text));
+/** What is typed to see a value: an expression and how it is to be shown, perhaps with a place that takes it first. */
+export interface Query {
+  /** `place = value`. */
+  readonly place?: Expression;
+  readonly value: Expression;
+  /** So many of them, one behind the other in memory. */
+  readonly count?: number;
+  readonly format?: Format;
+}
+
+/** `[place =] expression[:type[COUNT]][,[COUNT]][,FORMAT]` @throws ExpressionError */
+export const parseQuery = (text: string): Query => {
+  const parser = new Parser(tokenize(text), true);
   const first = parser.binary(0);
-  if (!parser.take('=')) {
-    parser.end();
-    return { place: undefined, value: first };
-  }
-  const value = parser.binary(0);
+  const second = parser.take('=') ? parser.binary(0) : undefined;
+  const value = second ?? first;
+  const shown = parser.shown(value);
   parser.end();
-  return { place: first, value };
+  return { ...(second === undefined ? {} : { place: first }), value, ...shown };
 };
+
+/** More elements than this are no longer looked at by people. */
+const MOST_ELEMENTS = 65_536;
 
 class Parser {
   private at = 0;
   private depth = 0;
+  /** `:u32[8]` was read; it may only stand at the end. */
+  private array: (Span & { readonly count: number }) | undefined;
 
-  constructor(private readonly tokens: readonly Token[]) {}
+  constructor(
+    private readonly tokens: readonly Token[],
+    private readonly arrays = false,
+  ) {}
 
   end(): void {
     const { next } = this;
@@ -85,6 +101,39 @@ class Parser {
       const right = this.binary(level + 1);
       left = { kind: 'binary', operator, left, right, start: left.start, end: right.end };
     }
+  }
+
+  /** What stands behind the value: how many of it, and how they are shown. */
+  shown(value: Expression): { count?: number; format?: Format } {
+    const { array } = this;
+    if (array !== undefined && array.end !== value.end)
+      throw new ExpressionError('an array can only be shown as a whole', array);
+    let count = array?.count;
+    let format: Format | undefined;
+    while (this.take(',')) {
+      const { next } = this;
+      if (this.isOperator('[') && count === undefined) count = this.count();
+      else if (next.kind === 'name' && format === undefined && isFormat(next.text.toLowerCase())) {
+        format = next.text.toLowerCase() as Format;
+        this.at++;
+      } else
+        throw new ExpressionError(
+          `${describe(next)} is no format; one of ${Object.keys(formats).join(' ')}, or [8] for eight of them`,
+          next,
+        );
+    }
+    return { ...(count === undefined ? {} : { count }), ...(format === undefined ? {} : { format }) };
+  }
+
+  /** `[8]` */
+  private count(): number {
+    this.expect('[');
+    const { next } = this;
+    if (next.kind !== 'number' || next.value < 1n || next.value > MOST_ELEMENTS)
+      throw new ExpressionError(`a number of elements up to ${MOST_ELEMENTS} is wanted`, next);
+    this.at++;
+    this.expect(']');
+    return Number(next.value);
   }
 
   take(text: string): boolean {
@@ -111,6 +160,8 @@ class Parser {
         throw new ExpressionError(`${describe(next)} is no type; one of ${Object.keys(types).join(' ')}`, next);
       this.at++;
       const place = { start: operand.start, end: next.end };
+      if (this.arrays && this.array === undefined && this.isOperator('['))
+        this.array = { start: this.next.start, count: this.count(), end: next.end };
       operand =
         operand.kind === 'memory' && operand.type === undefined
           ? { ...operand, type, ...place }
@@ -157,11 +208,22 @@ class Parser {
         return { ...this.memory('linear', token.start), segment: word };
       }
     }
+    if (this.isOperator('(')) return this.call(token);
     const place = { start: token.start, end: token.end };
     if (token.text === '$') return { kind: 'name', name: 'rip', symbolOnly: false, ...place };
     if (token.text.startsWith('$')) return { kind: 'name', name: token.text.slice(1), symbolOnly: true, ...place };
     const name = token.text.startsWith('%') ? token.text.slice(1) : token.text;
     return { kind: 'name', name, symbolOnly: false, ...place };
+  }
+
+  private call(token: Token & { readonly kind: 'name' }): Expression {
+    this.expect('(');
+    const operands: Expression[] = [];
+    if (!this.isOperator(')'))
+      do operands.push(this.nested(() => this.binary(0)));
+      while (this.take(','));
+    const { end } = this.expect(')');
+    return { kind: 'call', name: token.text.toLowerCase(), operands, start: token.start, end };
   }
 
   /** The brackets of `[address]`, with an optional segment register in them. */

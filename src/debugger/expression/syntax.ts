@@ -1,5 +1,7 @@
 /** The tree of an expression: what was written, with the place of each part. Nothing in it is decided yet. */
 
+import type { Space } from '../address';
+
 /** Characters of the text, from 0; `end` is behind the last. */
 export interface Span {
   readonly start: number;
@@ -12,7 +14,8 @@ export interface ValueType {
   readonly signed: boolean;
 }
 
-export type MemorySpace = 'linear' | 'physical' | 'msr';
+/** `[…]`, `gpa[…]`, `phys[…]`; model-specific registers are addressed like memory. */
+export type MemorySpace = Space | 'msr';
 
 export type UnaryOperator = '-' | '+' | '~' | '!';
 export type BinaryOperator =
@@ -58,6 +61,8 @@ export type Expression = Span &
       }
     /** `value:i32`: the low bits of a value, taken with or without sign. */
     | { readonly kind: 'cast'; readonly type: ValueType; readonly operand: Expression }
+    /** `walk(rip)`: one of the environment's functions, in lower case. */
+    | { readonly kind: 'call'; readonly name: string; readonly operands: readonly Expression[] }
   );
 
 /** What is wrong with an expression, and where in its text. The message does not repeat the place. */
@@ -72,3 +77,10 @@ export class ExpressionError extends Error {
 
 /** One line for the user: what, and in which column (from 1) of the expression. */
 export const describeError = (error: ExpressionError): string => `${error.message} (column ${error.span.start + 1})`;
+
+/** Three lines for the user where there is room: what, the expression, and a caret below the place. */
+export const pointAt = (text: string, error: ExpressionError): string => {
+  const line = text.slice(text.lastIndexOf('\n', error.span.start - 1) + 1).split('\n', 1)[0] ?? '';
+  const before = text.slice(0, error.span.start).split('\n').at(-1) ?? '';
+  return `${error.message}\n  ${line}\n  ${before.replace(/[^\t]/g, ' ')}^`;
+};
