@@ -4,7 +4,6 @@
  */
 
 import { Decoder, DecoderOptions, Formatter, FormatterSyntax, type Instruction, OpKind } from 'iced-x86';
-import { countAtOrBelow } from '../program/symbols';
 import { hex, type LinearAddress, linear } from '../x86/address';
 import type { ProgramInfo } from './program-info';
 
@@ -185,14 +184,8 @@ const rowsUpTo = (view: CodeView, start: LinearAddress, end: LinearAddress): Dis
 
 /** A beginning of an instruction that the line table knows, with enough before the address for the rows wanted. */
 const knownStart = (info: ProgramInfo, address: LinearAddress, count: number): LinearAddress | undefined => {
-  const { rows } = info;
-  const index = countAtOrBelow(rows, address) - 1;
-  if (index < 0) return undefined;
-  // A row of the table covers at least one instruction: so many rows back are enough, unless a sequence begins there.
-  for (let back = Math.max(0, index - count); back <= index; back++) {
-    const row = rows[back];
-    const near = row !== undefined && address - row.address <= BigInt((count + 1) * LONGEST);
-    if (near && row.end !== true && row.address < address) return row.address;
-  }
-  return undefined;
+  const reach = BigInt((count + 1) * LONGEST);
+  const starts = info.lines.starts(linear(address > reach ? address - reach : 0n), address);
+  // A row of the table covers at least one instruction: so many rows back are enough.
+  return starts[Math.max(0, starts.length - count)];
 };

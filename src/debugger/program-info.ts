@@ -1,7 +1,7 @@
 /** What a loaded program says about its addresses: symbols and source lines, by name and by address. */
 
 import { LineTable } from '../program/lines';
-import type { LineRow, Program } from '../program/program';
+import type { Program } from '../program/program';
 import { SymbolTable } from '../program/symbols';
 import { hex, type LinearAddress } from '../x86/address';
 
@@ -14,7 +14,6 @@ export class ProgramInfo {
   readonly program: Program;
   readonly symbols: SymbolTable;
   readonly lines: LineTable;
-  readonly rows: readonly LineRow[];
 
   private readonly firmware: (address: LinearAddress) => string | undefined;
 
@@ -23,8 +22,7 @@ export class ProgramInfo {
     this.program = program;
     this.firmware = firmware;
     this.symbols = new SymbolTable(program.symbols);
-    this.lines = new LineTable(program.lines);
-    this.rows = program.lines;
+    this.lines = LineTable.of(program.lines);
   }
 
   /** `print+0x3`, or undefined far from every symbol. */
@@ -33,7 +31,7 @@ export class ProgramInfo {
     if (own !== undefined) return own;
     const near = this.symbols.at(address);
     if (near === null) return undefined;
-    const known = this.rows.length === 0 || this.lines.at(address) !== null;
+    const known = this.lines.isEmpty || this.lines.at(address) !== null;
     if (near.offset >= (known ? REACH : REACH_WITHOUT_LINE) && near.offset >= BigInt(near.symbol.size))
       return undefined;
     return near.offset === 0n ? near.symbol.name : `${near.symbol.name}+0x${near.offset.toString(16)}`;

@@ -1,13 +1,18 @@
-/** A program's line table: the line that an address comes from, and the addresses where a line begins. */
+/**
+ * The line tables of a program and of its symbol files: the line that an address comes from, and the addresses where a
+ * line begins. A table is decoded when an address or a file in it is asked for the first time.
+ */
 
-import type { LinearAddress } from '../x86/address';
+import { type LinearAddress, linear } from '../x86/address';
+import { LineRows, rowFlags } from './line-rows';
 import type { LineRow } from './program';
-import { countAtOrBelow } from './symbols';
 
 export interface SourceLine {
   readonly file: string;
   /** From 1. */
   readonly line: number;
+  /** From 1, where the table says. */
+  readonly column?: number;
 }
 
 export interface LineAddresses {
@@ -19,44 +24,87 @@ export interface LineAddresses {
   readonly addresses: readonly LinearAddress[];
 }
 
-export class LineTable {
-  readonly #rows: readonly LineRow[];
-  /** By file, then by line: where each piece of the line's code begins. */
-  readonly #starts = new Map<string, Map<number, LinearAddress[]>>();
-  /** By file: the lines with code that is not written as data, ascending. */
-  readonly #lines = new Map<string, number[]>();
+export interface AddressRange {
+  readonly start: LinearAddress;
+  /** The first address behind it. */
+  readonly end: bigint;
+}
 
-  constructor(rows: readonly LineRow[]) {
-    // Of two rows at one address the last counts: the earlier covers no byte.
-    this.#rows = rows.filter((row, index) => rows[index + 1]?.address !== row.address);
-    this.#rows.forEach((row, index) => {
-      const previous = this.#rows[index - 1];
-      const continues = previous !== undefined && previous.end !== true && sameLine(previous, row);
-      if (row.end !== true && !continues) this.#note(row);
-    });
-    const code = new Map<string, Set<number>>();
-    for (const { file, line, data, end } of this.#rows) {
-      if (data === true || end === true) continue;
-      const lines = code.get(file) ?? new Set();
-      code.set(file, lines.add(line));
-    }
-    for (const [file, lines] of code) {
-      this.#lines.set(
-        file,
-        [...lines].sort((a, b) => a - b),
-      );
-    }
+/** One file's line table. */
+export interface LineSource {
+  /** Files that it may have code of. */
+  readonly files: readonly string[];
+  /** No address outside has a line; undefined where that is not known. */
+  readonly ranges?: readonly AddressRange[];
+  /** Called at most once. */
+  rows(): LineRows;
+}
+
+export class LineTable {
+  readonly #parts: readonly Part[];
+  #files: readonly string[] | undefined;
+
+  constructor(sources: readonly (LineSource | Part)[]) {
+    this.#parts = sources.map((source) => (source instanceof Part ? source : new Part(source)));
   }
 
-  /** The files that have code. */
-  get files(): string[] {
-    return [...this.#starts.keys()];
+  static of(rows: readonly LineRow[] | LineTable): LineTable {
+    if (rows instanceof LineTable) return rows;
+    const files = [...new Set(rows.map(({ file }) => file))];
+    return new LineTable(rows.length === 0 ? [] : [{ files, rows: () => LineRows.of(rows) }]);
+  }
+
+  /** One table of several; where they overlap, the first that knows an address tells its line. */
+  static join(tables: readonly LineTable[]): LineTable {
+    return new LineTable(tables.flatMap((table) => table.#parts));
+  }
+
+  /** Is there no table at all? */
+  get isEmpty(): boolean {
+    return this.#parts.length === 0;
+  }
+
+  /** The files that may have code. */
+  get files(): readonly string[] {
+    this.#files ??= [...new Set(this.#parts.flatMap(({ files }) => files))];
+    return this.#files;
   }
 
   /** The line that the byte at this address comes from. */
   at(address: LinearAddress): SourceLine | null {
-    const row = this.#rows[countAtOrBelow(this.#rows, address) - 1];
-    return row === undefined || row.end === true ? null : { file: row.file, line: row.line };
+    for (const part of this.#parts) {
+      const found = part.covers(address) ? part.at(address) : null;
+      if (found !== null) return found;
+    }
+    return null;
+  }
+
+  /** Does a statement begin at exactly this address? */
+  beginsAt(address: LinearAddress): boolean {
+    return this.#parts.some((part) => part.covers(address) && part.beginsAt(address));
+  }
+
+  /** The bytes around an address that come from the same line in one piece. */
+  pieceAt(address: LinearAddress): AddressRange | null {
+    for (const part of this.#parts) {
+      const found = part.covers(address) ? part.pieceAt(address) : null;
+      if (found !== null) return found;
+    }
+    return null;
+  }
+
+  /** Where the body of the function that begins at an address is marked (`prologue_end`), before `end`. */
+  markedBody(address: LinearAddress, end: bigint): LinearAddress | null {
+    for (const part of this.#parts) {
+      const found = part.covers(address) ? part.markedBody(address, end) : null;
+      if (found !== null) return found;
+    }
+    return null;
+  }
+
+  /** The addresses of rows from `start` to before `end`, ascending: at each of them an instruction begins. */
+  starts(start: LinearAddress, end: bigint): LinearAddress[] {
+    return this.#parts.flatMap((part) => (part.reaches(start, end) ? part.starts(start, end) : []));
   }
 
   /**
@@ -64,21 +112,162 @@ export class LineTable {
    * only where it is asked for: it may be an instruction that is written in bytes.
    */
   addresses(file: string, line: number): LineAddresses | null {
-    const starts = this.#starts.get(file);
-    const code = this.#lines.get(file)?.find((candidate) => candidate >= line);
-    const found = starts?.has(line) ? line : code;
-    const addresses = found === undefined ? undefined : starts?.get(found);
+    const found = this.#parts.flatMap((part) => {
+      const one = part.files.includes(file) ? part.addresses(file, line) : null;
+      return one === null ? [] : [one];
+    });
+    if (found.length <= 1) return found[0] ?? null;
+    const nearest = Math.min(...found.map((one) => one.line));
+    const same = found.filter((one) => one.line === nearest);
+    const data = same.every((one) => one.data === true);
+    const addresses = [...new Set(same.flatMap((one) => one.addresses))].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+    return { line: nearest, addresses, ...(data ? { data: true } : {}) };
+  }
+
+  /** The lines of a file from `first` to `last` that have code, ascending. */
+  linesWithCode(file: string, first = 1, last = Number.MAX_SAFE_INTEGER): number[] {
+    const lines = this.#parts.flatMap((part) => (part.files.includes(file) ? part.lines(file) : []));
+    return [...new Set(lines)].filter((line) => line >= first && line <= last).sort((a, b) => a - b);
+  }
+}
+
+interface FileIndex {
+  /** By line: where each piece of the line's code begins. */
+  readonly starts: ReadonlyMap<number, LinearAddress[]>;
+  /** The lines with code that is not written as data, ascending. */
+  readonly lines: readonly number[];
+}
+
+const { statement: STATEMENT, end: END, data: DATA, body: BODY } = rowFlags;
+
+class Part {
+  readonly files: readonly string[];
+  readonly #source: LineSource;
+  #decoded: LineRows | undefined;
+  readonly #indexes = new Map<string, FileIndex>();
+
+  constructor(source: LineSource) {
+    this.#source = source;
+    this.files = source.files;
+  }
+
+  covers(address: bigint): boolean {
+    const { ranges } = this.#source;
+    return ranges === undefined || ranges.some(({ start, end }) => address >= start && address < end);
+  }
+
+  reaches(from: bigint, to: bigint): boolean {
+    const { ranges } = this.#source;
+    return ranges === undefined || ranges.some(({ start, end }) => from < end && to > start);
+  }
+
+  at(address: LinearAddress): SourceLine | null {
+    const index = this.#covering(address);
+    if (index < 0) return null;
+    const { file, line, column } = this.#rows.row(index);
+    return { file, line, ...(column === undefined ? {} : { column }) };
+  }
+
+  beginsAt(address: LinearAddress): boolean {
+    const rows = this.#rows;
+    const index = this.#covering(address);
+    return index >= 0 && rows.addresses[index] === address && ((rows.flags[index] as number) & STATEMENT) !== 0;
+  }
+
+  pieceAt(address: LinearAddress): AddressRange | null {
+    const rows = this.#rows;
+    const index = this.#covering(address);
+    if (index < 0) return null;
+    let first = index;
+    while (first > 0 && this.#continues(first)) first--;
+    let last = index + 1;
+    while (last < rows.length && this.#continues(last)) last++;
+    const end = rows.addresses[last] ?? address + 1n;
+    return { start: linear(rows.addresses[first] as bigint), end };
+  }
+
+  markedBody(address: LinearAddress, end: bigint): LinearAddress | null {
+    const rows = this.#rows;
+    for (let index = rows.countAtOrBelow(address - 1n); index < rows.length; index++) {
+      const at = rows.addresses[index] as bigint;
+      if (at >= end) break;
+      if ((rows.flags[index] as number) & BODY) return linear(at);
+    }
+    return null;
+  }
+
+  starts(start: LinearAddress, end: bigint): LinearAddress[] {
+    const rows = this.#rows;
+    const found: LinearAddress[] = [];
+    for (let index = start === 0n ? 0 : rows.countAtOrBelow(start - 1n); index < rows.length; index++) {
+      const at = rows.addresses[index] as bigint;
+      if (at >= end) break;
+      if (((rows.flags[index] as number) & END) === 0 && found.at(-1) !== at) found.push(linear(at));
+    }
+    return found;
+  }
+
+  addresses(file: string, line: number): LineAddresses | null {
+    const { starts, lines } = this.#index(file);
+    const code = lines.find((candidate) => candidate >= line);
+    const found = starts.has(line) ? line : code;
+    const addresses = found === undefined ? undefined : starts.get(found);
     if (found === undefined || addresses === undefined) return null;
     return { line: found, addresses, ...(found === code ? {} : { data: true }) };
   }
 
-  #note(row: LineRow): void {
-    const lines = this.#starts.get(row.file) ?? new Map<number, LinearAddress[]>();
-    this.#starts.set(row.file, lines);
-    const addresses = lines.get(row.line) ?? [];
-    lines.set(row.line, addresses);
-    addresses.push(row.address);
+  lines(file: string): readonly number[] {
+    return this.#index(file).lines;
+  }
+
+  get #rows(): LineRows {
+    this.#decoded ??= this.#source.rows().onePerAddress();
+    return this.#decoded;
+  }
+
+  /** The row whose line the byte at an address has; -1 where there is none. */
+  #covering(address: bigint): number {
+    const rows = this.#rows;
+    const index = rows.countAtOrBelow(address) - 1;
+    return index < 0 || (rows.flags[index] as number) & END ? -1 : index;
+  }
+
+  /** Does a row only go on with the line of the row before it? */
+  #continues(index: number): boolean {
+    const { fileIndexes, lines, flags } = this.#rows;
+    const before = index - 1;
+    return (
+      before >= 0 &&
+      (((flags[before] as number) | (flags[index] as number)) & END) === 0 &&
+      fileIndexes[before] === fileIndexes[index] &&
+      lines[before] === lines[index]
+    );
+  }
+
+  #index(file: string): FileIndex {
+    const known = this.#indexes.get(file);
+    if (known !== undefined) return known;
+    const { files, addresses, fileIndexes, lines, flags, length } = this.#rows;
+    const wanted = files.indexOf(file);
+    const starts = new Map<number, LinearAddress[]>();
+    const code = new Set<number>();
+    /** A statement of the piece that the rows are in has been met: only the first is where a breakpoint goes. */
+    let begun = false;
+    for (let index = 0; index < length; index++) {
+      const flag = flags[index] as number;
+      if (!this.#continues(index)) begun = false;
+      if (fileIndexes[index] !== wanted || (flag & (END | STATEMENT)) !== STATEMENT) continue;
+      const line = lines[index] as number;
+      if (!begun) {
+        const list = starts.get(line) ?? [];
+        starts.set(line, list);
+        list.push(linear(addresses[index] as bigint));
+      }
+      begun = true;
+      if ((flag & DATA) === 0) code.add(line);
+    }
+    const made = { starts, lines: [...code].sort((a, b) => a - b) };
+    this.#indexes.set(file, made);
+    return made;
   }
 }
-
-const sameLine = (a: LineRow, b: LineRow): boolean => a.file === b.file && a.line === b.line;

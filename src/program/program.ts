@@ -1,15 +1,34 @@
 /** A program ready to be placed into the machine: what is loaded where, how it starts, and what its addresses mean. */
 
 import type { LinearAddress, PhysicalAddress } from '../x86/address';
+import type { AddressRange, LineTable } from './lines';
 
 export interface Program {
   /** The file's name as the user gave it, for messages. */
   readonly name: string;
   readonly segments: readonly Segment[];
   readonly start: Start;
+  /** Of all modules, at the addresses where they are. */
   readonly symbols: readonly ProgramSymbol[];
-  /** Sorted by address; an address belongs to the last row at or below it, up to the row marked as an end. */
-  readonly lines: readonly LineRow[];
+  /** Rows are sorted by address; an address belongs to the last one at or below it, up to one marked as an end. */
+  readonly lines: readonly LineRow[] | LineTable;
+  /** The files that its symbols and lines come from, as far as they have addresses of their own. */
+  readonly modules?: readonly Module[];
+}
+
+/** A file that says what addresses mean: the program itself, or symbols for code that it loads. */
+export interface Module {
+  readonly name: string;
+  readonly path: string;
+  readonly kind: 'program' | 'symbols';
+  /** Added to every address in the file. */
+  readonly offset: bigint;
+  /** Where its code and data lie, as linear addresses. */
+  readonly ranges: readonly AddressRange[];
+  readonly symbols: readonly ProgramSymbol[];
+  readonly lines: LineTable;
+  /** Why there is less than the file promises: one line. */
+  readonly problem?: string;
 }
 
 /** A piece of memory the program wants: `bytes` at `physical`, then zeros up to `size`. */
@@ -72,6 +91,12 @@ export interface LineRow {
   readonly file: string;
   /** From 1. */
   readonly line: number;
+  /** From 1. */
+  readonly column?: number;
+  /** A statement does not begin here: no place for a breakpoint. */
+  readonly statement?: false;
+  /** The function has made its frame here. */
+  readonly body?: true;
   /** What lies here is data as far as the source says: `db`, `dq`. */
   readonly data?: true;
   /** The row only ends the sequence before it. */

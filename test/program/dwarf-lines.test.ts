@@ -62,7 +62,7 @@ describe.skipIf(!has('gcc', 'objdump'))('with gcc and objdump at hand', () => {
 
   test('files carry the folder of the compiler, and a breakpoint finds its line', () => {
     const { bytes, folder } = compile(['-gdwarf-5', '-O0']);
-    const table = new LineTable(dwarfLines(readElf('a.elf', bytes)));
+    const table = LineTable.of(dwarfLines(readElf('a.elf', bytes)));
     expect(table.files).toEqual([`${folder}/a.c`]);
     const found = table.addresses(`${folder}/a.c`, 2);
     expect(found?.line).toBe(3);
@@ -81,7 +81,7 @@ describe.skipIf(!has('gcc', 'objdump'))('with gcc and objdump at hand', () => {
       fc.property(fc.array(change, { minLength: 1, maxLength: 6 }), (changes) => {
         const damaged = bytes.slice();
         for (const [at, value] of changes) damaged[offset + at] = value;
-        new LineTable(dwarfLines(readElf('a.elf', damaged)));
+        LineTable.of(dwarfLines(readElf('a.elf', damaged)));
       }),
       { numRuns: 3000 },
     );

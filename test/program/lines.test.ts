@@ -5,7 +5,7 @@ import { linear } from '../../src/x86/address';
 
 const row = (address: bigint, line: number, file = 'a.asm'): LineRow => ({ address: linear(address), file, line });
 const end = (address: bigint): LineRow => ({ ...row(address, 1), end: true });
-const table = new LineTable([
+const table = LineTable.of([
   row(0x100n, 3),
   row(0x101n, 3),
   row(0x102n, 5),
@@ -47,7 +47,7 @@ test('a line without code means the next line with code, in the same file', () =
 });
 
 test('a line of which two rows lie at one address has code', () => {
-  const twice = new LineTable([row(0x10n, 4), row(0x10n, 4), end(0x11n)]);
+  const twice = LineTable.of([row(0x10n, 4), row(0x10n, 4), end(0x11n)]);
   expect(twice.addresses('a.asm', 4)).toEqual({ line: 4, addresses: [0x10n] });
 });
 
@@ -57,7 +57,7 @@ test('the files are those with code', () => {
 
 test('data is taken only where it is asked for; what looks for code goes past it', () => {
   const data = (address: bigint, line: number): LineRow => ({ ...row(address, line), data: true });
-  const mixed = new LineTable([
+  const mixed = LineTable.of([
     data(0x10n, 2),
     row(0x12n, 4),
     data(0x13n, 5),
