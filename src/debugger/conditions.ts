@@ -1,0 +1,65 @@
+/**
+ * Conditions of breakpoints, watches and events: expressions that are asked often. What an event adds to the language
+ * by name (`vector`, `port`) hides registers of that name.
+ */
+
+import { BadInput } from '../program/program';
+import { type Environment, evaluate, holds } from './expression/evaluator';
+import { parseExpression } from './expression/parser';
+import { describeError, type Expression, ExpressionError } from './expression/syntax';
+
+export interface Condition {
+  readonly text: string;
+  readonly expression: Expression;
+  /** @throws ExpressionError where it cannot be said */
+  holds(vcpu: number, fields?: readonly bigint[]): boolean;
+  /** The number that it is. @throws ExpressionError */
+  value(vcpu: number, fields?: readonly bigint[]): bigint;
+}
+
+export class Conditions {
+  constructor(readonly environment: (vcpu: number) => Environment) {}
+
+  /**
+   * @param fields names that are given with each question, in this order
+   * @param what word for the message: `condition`
+   * @throws BadInput
+   */
+  read(text: string, fields: readonly string[] = [], what = 'condition'): Condition {
+    const expression = parsed(text, what);
+    const seen = (vcpu: number, values: readonly bigint[] = []): Environment =>
+      withFields(this.environment(vcpu), fields, values);
+    return {
+      text,
+      expression,
+      holds: (vcpu, values) => holds(expression, seen(vcpu, values)),
+      value: (vcpu, values) => evaluate(expression, seen(vcpu, values)).bits,
+    };
+  }
+}
+
+/** @throws BadInput */
+const parsed = (text: string, what: string): Expression => {
+  try {
+    return parseExpression(text);
+  } catch (error) {
+    if (error instanceof ExpressionError) throw new BadInput(`${what} \`${text}\`: ${describeError(error)}`);
+    throw error;
+  }
+};
+
+const withFields = (environment: Environment, names: readonly string[], values: readonly bigint[]): Environment => {
+  if (names.length === 0) return environment;
+  return {
+    name: (name, symbolOnly) => {
+      const index = symbolOnly ? -1 : names.indexOf(name.toLowerCase());
+      const bits = index < 0 ? undefined : values[index];
+      return bits === undefined ? environment.name(name, symbolOnly) : { bits, signed: false, size: 8 };
+    },
+    read: (space, address, size) => environment.read(space, address, size),
+    get natural() {
+      return environment.natural;
+    },
+    ...(environment.functions === undefined ? {} : { functions: environment.functions }),
+  };
+};
