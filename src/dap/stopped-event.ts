@@ -42,6 +42,8 @@ const words = (context: Context, pause: Pause): Words => {
       return { reason: 'data breakpoint', text, hitBreakpointIds: [...(context.watched.get(pause.id) ?? [])] };
     case 'fault':
       return { reason: 'exception', description: `Paused on ${vectorName(pause.fault.vector)}`, text };
+    case 'alone':
+      return { reason: 'pause', description: 'Paused: nothing can wake it up', text };
     case 'event':
       return { reason: 'event', description: `Paused on ${pause.event.kind}`, text };
     case 'ending':

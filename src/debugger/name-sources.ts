@@ -150,7 +150,7 @@ export const setMsr = (machine: Machine, vcpu: VirtualCpu, address: bigint, valu
   setRegister(machine, vcpu, known.name.toLowerCase(), value);
 };
 
-const setRegister = (machine: Machine, vcpu: VirtualCpu, name: string, value: bigint): void => {
+export const setRegister = (machine: Machine, vcpu: VirtualCpu, name: string, value: bigint): void => {
   if (!registerSetters.has(name)) throw new BadInput(`${name} cannot be set`);
   try {
     machine.input({ kind: 'register', vcpu: vcpu.index, name, value });

@@ -26,6 +26,8 @@ export type Pause =
     }
   | { readonly reason: 'fault'; readonly vcpu: number; readonly fault: Fault }
   | { readonly reason: 'event'; readonly vcpu: number; readonly event: MachineEvent }
+  /** Only this vCPU may take turns, and nothing can wake it. */
+  | { readonly reason: 'alone'; readonly vcpu: number }
   /** The machine's end, or near it: it can be looked at; going on ends it. */
   | { readonly reason: 'ending'; readonly vcpu: number; readonly ending: Ending; readonly stop: Stop | undefined };
 
@@ -42,6 +44,8 @@ export class RunControl {
   readonly breakpoints: Breakpoints;
   /** The reset line was pulled and the machine started again. */
   onReset: ((by: string) => void) | undefined;
+  /** Called when a part of a motion is done: vCPUs may have come to life. */
+  onProgress: (() => void) | undefined;
   private readonly limits: RunLimits;
   private readonly slices = new Slices();
   private pauseRequested = false;
@@ -141,7 +145,9 @@ export class RunControl {
     const arrived = first ? undefined : this.arrivedAt(current);
     if (arrived !== undefined) return arrived;
     this.breakpoints.depart();
-    return this.judge(this.slices.run(this.machine, this.limits.maxInstructions));
+    const stop = this.slices.run(this.machine, this.limits.maxInstructions);
+    this.onProgress?.();
+    return this.judge(stop);
   }
 
   /** The pause of a breakpoint at which a vCPU has arrived without the machine's asking. */
@@ -163,6 +169,7 @@ export class RunControl {
   private judge(stop: Stop): Pause | undefined {
     const { machine, limits } = this;
     const vcpu = 'vcpu' in stop ? stop.vcpu : machine.current;
+    if (stop.reason === 'halted' && machine.turns.only !== null) return { reason: 'alone', vcpu };
     const ends = endingOf(stop, limits.noReboot);
     if (ends !== undefined) {
       // Faults in circles can go on for another round; all other ends are final.

@@ -20,8 +20,9 @@ import { peekLinear } from './guest-memory';
 import type { MachineSettings } from './machine-options';
 import type { ProgramInfo } from './program-info';
 import { type FaultStop, type Pause, RunControl } from './run-control';
+import { type StepInTarget, stepInTargets, stepIntoTarget } from './step-in-targets';
 import { type Depth, type Granularity, Stepper } from './stepping';
-import { bitness } from './vcpu-view';
+import { bitness, liveVcpus } from './vcpu-view';
 
 export interface SessionOptions {
   readonly files: Files;
@@ -71,29 +72,39 @@ export class Session {
     return this.busy;
   }
 
-  // Motion
+  // Motion. With `only` no other vCPU takes turns meanwhile.
 
-  continue(): Promise<Pause> {
-    return this.move(() => this.control.continue());
+  continue(only?: number): Promise<Pause> {
+    return this.move(() => this.control.continue(), only);
   }
-  step(vcpu: number, depth: Depth, granularity: Granularity): Promise<Pause> {
-    return this.move(() => this.stepper.step(vcpu, depth, granularity));
+  step(vcpu: number, depth: Depth, granularity: Granularity, only?: number): Promise<Pause> {
+    return this.move(() => this.stepper.step(vcpu, depth, granularity), only);
   }
-  stepOut(vcpu: number): Promise<Pause> {
-    return this.move(() => this.stepper.out(vcpu));
+  stepOut(vcpu: number, only?: number): Promise<Pause> {
+    return this.move(() => this.stepper.out(vcpu), only);
   }
-  runUntil(vcpu: number, address: LinearAddress): Promise<Pause> {
-    return this.move(() => this.stepper.until(vcpu, address));
+  /** Goes on to an instruction on the way, past what is called before it, and into what that one calls. */
+  stepInto(vcpu: number, target: StepInTarget, only?: number): Promise<Pause> {
+    return this.move(() => stepIntoTarget(this.stepper, this.vcpu(vcpu), this.info, target), only);
   }
+  runUntil(vcpu: number, address: LinearAddress, only?: number): Promise<Pause> {
+    return this.move(() => this.stepper.until(vcpu, address), only);
+  }
+  /** The calls of the line, or of the instruction, at which a vCPU stands. */
+  stepInTargets(vcpu: number): StepInTarget[] {
+    return stepInTargets(this.vcpu(vcpu), this.codeView(vcpu));
+  }
+
   /** The motion under way ends at the next slice. */
   pause(): void {
     this.control.pause();
   }
 
-  private async move(motion: () => Promise<Pause>): Promise<Pause> {
+  private async move(motion: () => Promise<Pause>, only: number | undefined): Promise<Pause> {
     if (this.busy) throw new BadInput('the machine is running; pause it first');
     const { ended } = this.control;
     if (ended !== undefined) return { reason: 'ending', vcpu: this.machine.current, ending: ended, stop: undefined };
+    this.restrict(only ?? null);
     this.busy = true;
     this.control.begin();
     try {
@@ -101,6 +112,28 @@ export class Session {
     } finally {
       this.busy = false;
     }
+  }
+
+  private restrict(only: number | null): void {
+    const { machine } = this;
+    if (only !== null && machine.turns.isStopped(only))
+      throw new BadInput(`vCPU ${only} was stopped and takes no more turns`);
+    if (machine.turns.only !== only) machine.input({ kind: 'only', vcpu: only });
+  }
+
+  /** This vCPU takes no more turns until the machine is reset. @throws BadInput for the last one */
+  stopVcpu(index: number): void {
+    const { machine } = this;
+    const { turns } = machine;
+    if (turns.isStopped(this.vcpu(index).index)) throw new BadInput(`vCPU ${index} has been stopped before`);
+    if (liveVcpus(machine).every((other) => other.index === index))
+      throw new BadInput(`vCPU ${index} is the last one that runs: terminate the program instead`);
+    machine.input({ kind: 'stop', vcpu: index });
+  }
+
+  /** Called while the machine runs, every few milliseconds. */
+  onProgress(listener: (() => void) | undefined): void {
+    this.control.onProgress = listener;
   }
 
   stopOnFaults(stop: FaultStop | undefined): void {
@@ -157,6 +190,8 @@ export const pauseText = (pause: Pause): string => {
       return `watched memory ${pause.access === 'read' ? 'read' : 'written'} at ${hex(pause.address)}`;
     case 'fault':
       return explainFault({ ...pause.fault, cr2: pause.fault.address });
+    case 'alone':
+      return `only vCPU ${pause.vcpu} may run, and nothing can wake it up`;
     case 'event':
       return `${pause.event.kind} ${eventText(pause.event)}`;
     case 'ending':

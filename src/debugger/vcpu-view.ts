@@ -3,7 +3,8 @@
 import { state as layout } from '../machine/core/layout';
 import { type CpuState, CS, SS } from '../machine/core/state';
 import { LONG, type Mode, modeNames, modeOf } from '../machine/cpu/mode';
-import type { VirtualCpu } from '../machine/virtual-cpu';
+import type { Machine } from '../machine/pc';
+import { activity, type VirtualCpu } from '../machine/virtual-cpu';
 import { type LinearAddress, linear } from '../x86/address';
 import { naturalSize, stackSize } from './registers';
 
@@ -32,3 +33,7 @@ export const modeAndRing = (state: CpuState): string => {
 
 const activities = ['active', 'halted', 'shutdown', 'waiting for SIPI'] as const;
 export const activityName = (state: CpuState): string => activities[state.getU32(layout.activity)] ?? 'unknown';
+
+/** The vCPUs that run: those not waiting for their first instructions, nor stopped by the debugger. */
+export const liveVcpus = ({ cpus, turns }: Machine): VirtualCpu[] =>
+  cpus.filter(({ index, state }) => state.getU32(layout.activity) !== activity.waitForSipi && !turns.isStopped(index));
