@@ -8,6 +8,7 @@ import { CS } from '../machine/core/state';
 import { hasMsr, readMsr } from '../machine/cpu/msrs';
 import { registerSetters } from '../machine/input';
 import type { Machine } from '../machine/pc';
+import { registerLoads } from '../machine/register-loads';
 import type { VirtualCpu } from '../machine/virtual-cpu';
 import { BadInput } from '../program/program';
 import { hex, type LinearAddress, linear } from '../x86/address';
@@ -151,9 +152,11 @@ export const setMsr = (machine: Machine, vcpu: VirtualCpu, address: bigint, valu
 };
 
 export const setRegister = (machine: Machine, vcpu: VirtualCpu, name: string, value: bigint): void => {
-  if (!registerSetters.has(name)) throw new BadInput(`${name} cannot be set`);
+  // What the processor checks when software loads it is checked here too.
+  const kind = registerLoads.has(name) ? 'load' : 'register';
+  if (kind === 'register' && !registerSetters.has(name)) throw new BadInput(`${name} cannot be set`);
   try {
-    machine.input({ kind: 'register', vcpu: vcpu.index, name, value });
+    machine.input({ kind, vcpu: vcpu.index, name, value });
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     throw new BadInput(`${name} does not take ${hex(value)}: ${explain(error.why)}`);

@@ -93,7 +93,8 @@ export const flags: readonly { readonly name: string; readonly bit: number; read
 ).map(([name, bits]) => ({ name, bit: 31 - Math.clz32(bits & -bits), width: name === 'IOPL' ? 2 : 1 }));
 
 const segmentPlaces = (state: CpuState, name: string, index: SegmentIndex): [string, RegisterPlace][] => [
-  [name, plain(`${name}.selector`, 2, () => BigInt(state.selector(index)))],
+  // The register loads the descriptor; its parts are set as they are.
+  [name, plain(name, 2, () => BigInt(state.selector(index)))],
   [`${name}.selector`, plain(`${name}.selector`, 2, () => BigInt(state.selector(index)))],
   [`${name}.base`, plain(`${name}.base`, 8, () => state.segmentBase(index))],
   [`${name}.limit`, plain(`${name}.limit`, 4, () => BigInt(state.segmentLimit(index)))],
@@ -129,6 +130,11 @@ export const registerPlaces = (state: CpuState, taskPriority: () => number): Rea
   places.set('eflags', { ...rflags, size: 4 });
   places.set('flags', { ...rflags, size: 2, read: () => rflags.read() & 0xffffn });
   for (const { name, bit, width } of flags) places.set(name.toLowerCase(), field(rflags, 'rflags', bit, width));
+  // VM changes by IRET and task switches alone.
+  places.set(
+    'vm',
+    readOnly(1, () => (rflags.read() >> 17n) & 1n),
+  );
 
   segmentNames.forEach((name, index) => {
     for (const [key, place] of segmentPlaces(state, name, index as SegmentIndex)) places.set(key, place);
@@ -161,6 +167,11 @@ export const registerPlaces = (state: CpuState, taskPriority: () => number): Rea
     places.set(name, place);
     for (const [key, bit] of bitPlaces(name, place)) places.set(key, bit);
   }
+  // LMA is the processor's own.
+  places.set(
+    'efer.lma',
+    readOnly(1, () => (state.efer >> 10n) & 1n),
+  );
   places.set('cr8', { ...plain('cr8', 8, () => BigInt(taskPriority())), bits: 4 });
   places.set(
     'cpl',

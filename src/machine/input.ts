@@ -5,8 +5,10 @@ import { gprNames64, segmentNames } from '../x86/registers';
 import { state as layout } from './core/layout';
 import type { SegmentIndex } from './core/state';
 import { writeMsr } from './cpu/msrs';
+import type { Device, Register } from './devices/device';
 import type { Input } from './history/input-log';
 import type { Machine } from './pc';
+import { registerLoads } from './register-loads';
 import type { VirtualCpu } from './virtual-cpu';
 
 type Setter = (vcpu: VirtualCpu, value: bigint) => void;
@@ -55,6 +57,18 @@ export const registerSetters: ReadonlyMap<string, Setter> = new Map<string, Sett
   ]),
 ]);
 
+/** Everything of a device that has a name. */
+export const deviceRegisters = (devices: readonly Device[], name: string): readonly Register[] => {
+  const device = devices.find((one) => one.name === name);
+  return [...(device?.ports ?? []), ...(device?.window?.registers ?? []), ...(device?.inner ?? [])];
+};
+
+const invalidate = ({ cpu }: VirtualCpu, linear: bigint | undefined, pcid: number | undefined): void => {
+  if (linear === undefined) cpu.paging.dropEverything();
+  else if (pcid === undefined) cpu.paging.dropPage(linear);
+  else cpu.paging.dropByPcid(0, pcid, linear);
+};
+
 /** @throws Fault what an MSR does not take; then nothing has changed */
 export const applyInput = (machine: Machine, input: Input): void => {
   const vcpu = (index: number) => machine.cpus[index] as VirtualCpu;
@@ -72,6 +86,19 @@ export const applyInput = (machine: Machine, input: Input): void => {
       registerSetters.get(input.name)?.(vcpu(input.vcpu), input.value);
       vcpu(input.vcpu).engine.settle();
       break;
+    case 'load':
+      registerLoads.get(input.name)?.(vcpu(input.vcpu), input.value);
+      vcpu(input.vcpu).engine.settle();
+      break;
+    case 'device': {
+      const register = deviceRegisters(machine.devices.all, input.device).find(({ name }) => name === input.register);
+      register?.write?.(input.value);
+      machine.touched();
+      break;
+    }
+    case 'invalidate':
+      invalidate(vcpu(input.vcpu), input.linear, input.pcid);
+      break;
     case 'memory':
       machine.physical.pokeBytes(input.physical, Uint8Array.from(input.bytes));
       break;
@@ -85,6 +112,9 @@ export const applyInput = (machine: Machine, input: Input): void => {
       break;
     case 'init':
       vcpu(input.vcpu).state.setU32(layout.pendingInit, 1);
+      break;
+    case 'startup':
+      machine.startUp(input.vcpu, input.vector);
       break;
     case 'only':
       machine.turns.restrict(input.vcpu);

@@ -430,16 +430,19 @@ export class Machine implements Surrounding {
           interrupt: (index) => this.cpus?.[index]?.state.setU32(layout.leave, 1),
           nmi: (index) => this.signal(index, layout.pendingNmi),
           init: (index) => this.signal(index, layout.pendingInit),
-          startup: (index, vector) => {
-            const vcpu = this.cpus[index];
-            if (!vcpu) return;
-            // An INIT that came before it and waits for the processor's turn is done first.
-            if (vcpu.state.getU32(layout.pendingInit) && index !== this.current) this.initialise(vcpu);
-            if (vcpu.state.getU32(layout.activity) === activity.waitForSipi) startApplicationProcessor(vcpu, vector);
-          },
+          startup: (index, vector) => this.startUp(index, vector),
         },
       },
     );
+  }
+
+  /** A start-up IPI for a vCPU. */
+  startUp(index: number, vector: number): void {
+    const vcpu = this.cpus[index];
+    if (!vcpu) return;
+    // An INIT that came before it and waits for the processor's turn is done first.
+    if (vcpu.state.getU32(layout.pendingInit) && index !== this.current) this.initialise(vcpu);
+    if (vcpu.state.getU32(layout.activity) === activity.waitForSipi) startApplicationProcessor(vcpu, vector);
   }
 
   private signal(index: number, field: number): void {

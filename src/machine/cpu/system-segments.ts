@@ -15,8 +15,14 @@ import { setNull } from './segment-load';
 
 /** @throws Fault #UD, #GP, #NP, #PF, before anything changes */
 export const lldt = (cpu: Cpu, selector: number): void => {
-  const { state } = cpu;
   checkPrivileged(cpu);
+  loadLocalTable(cpu, selector);
+};
+
+/** LDTR by its selector, whoever asks. @throws Fault #UD, #GP, #NP, #PF, before anything changes */
+export const loadLocalTable = (cpu: Cpu, selector: number): void => {
+  const { state } = cpu;
+  checkProtectedMode(cpu);
   if (isNull(selector)) {
     setNull(state, LDTR, selector);
     return;
@@ -32,6 +38,12 @@ export const lldt = (cpu: Cpu, selector: number): void => {
 /** Marks the TSS busy. @throws Fault #UD, #GP, #NP, #PF, before anything changes */
 export const ltr = (cpu: Cpu, selector: number): void => {
   checkPrivileged(cpu);
+  loadTask(cpu, selector);
+};
+
+/** TR by its selector, whoever asks. @throws Fault #UD, #GP, #NP, #PF, before anything changes */
+export const loadTask = (cpu: Cpu, selector: number): void => {
+  checkProtectedMode(cpu);
   if (isNull(selector)) refuse(exception.GP, 'ltr.null', 0, { selector });
   const descriptor = fetchGlobal(cpu, selector);
   const code = codeOf(selector, 0);

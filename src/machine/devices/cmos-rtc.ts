@@ -36,6 +36,19 @@ const timeFields = {
 } as const;
 type TimeField = (typeof timeFields)[keyof typeof timeFields];
 
+/** What the data sheet calls the first cells, and the one where the PC keeps the century. */
+const cellNames: Readonly<Record<number, string>> = {
+  ...timeFields,
+  1: 'alarm second',
+  3: 'alarm minute',
+  5: 'alarm hour',
+  [at.registerA]: 'register A',
+  [at.registerB]: 'register B',
+  [at.registerC]: 'register C',
+  [at.registerD]: 'register D',
+  [at.century]: 'century',
+};
+
 interface TimeOfDay {
   second: number;
   minute: number;
@@ -72,6 +85,15 @@ export interface RtcOptions {
 export class CmosRtc implements Device<RtcState> {
   readonly name = 'MC146818 RTC';
   state: RtcState;
+  readonly inner: readonly Register[] = Array.from({ length: indexBits + 1 }, (_, address) => ({
+    name: cellNames[address] ?? `cell 0x${address.toString(16)}`,
+    at: address,
+    size: 1 as const,
+    peek: () => this.peekMemory(address),
+    ...(address === at.registerC || address === at.registerD
+      ? {}
+      : { write: (value: number) => this.#write(address, value) }),
+  }));
   readonly ports: readonly Register[] = [
     {
       name: 'CMOS index',

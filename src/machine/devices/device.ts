@@ -27,6 +27,11 @@ export interface Device<State extends object = object> {
   state: State;
   /** I/O ports by register. */
   readonly ports?: readonly Register[];
+  /**
+   * What the guest reaches by an index, a command or in several steps, each as a register of its own, for the debugger:
+   * `at` is its index. Names differ from those of the ports.
+   */
+  readonly inner?: readonly Register[];
   /** A memory window: physical base, size in bytes, registers by offset. */
   readonly window?: MemoryWindow;
   /** Back to the state after power-on or reset. */

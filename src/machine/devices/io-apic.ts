@@ -42,6 +42,7 @@ export class IoApic implements Device<IoApicState> {
   readonly name = 'I/O APIC';
   state: IoApicState;
   readonly window: MemoryWindow;
+  readonly inner: readonly Register[];
   readonly #id: number;
   readonly #bus: ApicBus;
 
@@ -50,6 +51,7 @@ export class IoApic implements Device<IoApicState> {
     this.#bus = bus;
     this.state = powerOn(id, Array<boolean>(pins).fill(false));
     this.window = { base: ioApicBase, size: 0x1000, registers: this.#registers() };
+    this.inner = this.#table();
     bus.onEndOfInterrupt((vector) => this.#endOfInterrupt(vector));
   }
 
@@ -102,20 +104,36 @@ export class IoApic implements Device<IoApicState> {
     ];
   }
 
-  #peekSelected(): number {
-    const { id, select, low, high } = this.state;
+  /** What IOREGSEL selects, by its index. */
+  #table(): readonly Register[] {
+    const register = (name: string, at: number, readOnly = false): Register => ({
+      name,
+      at,
+      size: 4,
+      peek: () => this.#peekSelected(at),
+      ...(readOnly ? {} : { write: (value) => this.#writeSelected(value, at) }),
+    });
+    const entries = Array.from({ length: pins }, (_, pin) => [
+      register(`pin ${pin}`, firstEntry + pin * 2),
+      register(`pin ${pin} destination`, firstEntry + pin * 2 + 1),
+    ]);
+    return [register('ID', 0), register('version', 1, true), ...entries.flat()];
+  }
+
+  #peekSelected(select = this.state.select): number {
+    const { id, low, high } = this.state;
     if (select === 0 || select === 2) return id << 24;
     if (select === 1) return version;
     const pin = (select - firstEntry) >> 1;
     return (select & 1 ? high[pin] : low[pin]) ?? 0;
   }
 
-  #writeSelected(value: number): void {
+  #writeSelected(value: number, select = this.state.select): void {
     const { state } = this;
-    const pin = (state.select - firstEntry) >> 1;
-    if (state.select === 0) state.id = (value >>> 24) & 0xf;
+    const pin = (select - firstEntry) >> 1;
+    if (select === 0) state.id = (value >>> 24) & 0xf;
     if (pin < 0 || pin >= pins) return;
-    if (state.select & 1) state.high[pin] = (value & 0xff00_0000) >>> 0;
+    if (select & 1) state.high[pin] = (value & 0xff00_0000) >>> 0;
     else this.#setEntry(pin, value);
   }
 

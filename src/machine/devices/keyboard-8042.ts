@@ -93,6 +93,21 @@ export class Keyboard8042 implements Device<ControllerState> {
       write: (value) => this.#writeCommand(value),
     },
   ];
+  readonly inner: readonly Register[] = [
+    {
+      name: 'command byte',
+      at: 0,
+      size: 1,
+      peek: () => this.state.configuration,
+      write: (value) => {
+        this.state.configuration = value;
+        this.#updateLines();
+        this.#fill();
+      },
+    },
+    { name: 'output port', at: 1, size: 1, peek: () => outputPort(this.#controller()) },
+    { name: 'keys to come', at: 2, size: 4, peek: () => this.state.typing.length },
+  ];
   readonly #board: Board;
   readonly #options: ControllerOptions;
 

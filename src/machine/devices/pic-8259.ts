@@ -38,6 +38,15 @@ interface Chip {
   output: boolean;
 }
 
+export interface PicLine {
+  readonly vector: number;
+  readonly asserted: boolean;
+  readonly requested: boolean;
+  readonly inService: boolean;
+  readonly masked: boolean;
+  readonly level: boolean;
+}
+
 /** All lines are masked until the chip is initialized. */
 const powerOn = (): Chip => ({
   lines: 0,
@@ -69,6 +78,7 @@ export class Pic8259 implements Device<Record<Which, Chip>> {
     this.#triggerRegister('ELCR1', 0x4d0, 'master', 0xf8),
     this.#triggerRegister('ELCR2', 0x4d1, 'slave', 0xde),
   ];
+  readonly inner: readonly Register[] = [...this.#innerRegisters('master'), ...this.#innerRegisters('slave')];
   readonly #output: (level: boolean) => void;
 
   /** @param output receives the level of the master's INT, wired to LINT0 and to pin 0 of the I/O APIC. */
@@ -99,6 +109,28 @@ export class Pic8259 implements Device<Record<Which, Chip>> {
       this.#release(slave, master);
     } else this.#release(master);
     return vector;
+  }
+
+  /** A line as the chip stands: for people. */
+  line(line: number): PicLine {
+    const chip = line < 8 ? this.state.master : this.state.slave;
+    const bit = 1 << (line & 7);
+    return {
+      vector: chip.base + (line & 7),
+      asserted: (chip.lines & bit) !== 0,
+      requested: (requests(chip) & bit) !== 0,
+      inService: (chip.isr & bit) !== 0,
+      masked: (chip.imr & bit) !== 0,
+      level: (levelTriggered(chip) & bit) !== 0,
+    };
+  }
+
+  /** The line whose vector an acknowledge cycle would give now, or -1; nothing is acknowledged. */
+  next(): number {
+    const line = nextRequest(this.state.master);
+    if (line !== cascadeLine) return line;
+    const slave = nextRequest(this.state.slave);
+    return slave < 0 ? slave : slave + 8;
   }
 
   /** Whether a request on this line could reach the processor as the masks, and what is in service, stand. */
@@ -138,6 +170,38 @@ export class Pic8259 implements Device<Record<Which, Chip>> {
         peek: () => (this.state[which].polls ? pollWord(this.state[which]) : this.state[which].imr),
         read: () => (this.state[which].polls ? this.#poll(which) : this.state[which].imr),
         write: (value) => this.#writeOdd(which, value),
+      },
+    ];
+  }
+
+  #innerRegisters(which: Which): readonly Register[] {
+    const name = which === 'master' ? '1' : '2';
+    const shown: readonly [string, (chip: Chip) => number][] = [
+      ['IRR', requests],
+      ['ISR', (chip) => chip.isr],
+      ['vector base', (chip) => chip.base],
+      ['lowest priority', (chip) => chip.lowest],
+      ['INT', (chip) => (chip.output ? 1 : 0)],
+    ];
+    return [
+      ...shown.map(
+        ([title, read], at): Register => ({
+          name: `${title} ${name}`,
+          at,
+          size: 1,
+          peek: () => read(this.state[which]),
+        }),
+      ),
+      {
+        // As OCW1, whatever word the port waits for.
+        name: `mask ${name}`,
+        at: shown.length,
+        size: 1,
+        peek: () => this.state[which].imr,
+        write: (value) => {
+          this.state[which].imr = value;
+          this.#update();
+        },
       },
     ];
   }

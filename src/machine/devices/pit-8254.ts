@@ -8,6 +8,7 @@ import type { Board, Device, Register } from './device';
 import { Oscillator } from './oscillator';
 import {
   type Counter,
+  countAt,
   latchCommand,
   newCounter,
   nextEdge,
@@ -60,6 +61,7 @@ export class Pit8254 implements Device<PitState> {
       write: (value) => this.#setSystemControl(value),
     },
   ];
+  readonly inner: readonly Register[] = ([0, 1, 2] as const).flatMap((index) => this.#innerRegisters(index));
   readonly #board: Board;
   readonly #clock: Oscillator;
 
@@ -112,6 +114,22 @@ export class Pit8254 implements Device<PitState> {
         this.#outputChanged(index);
       },
     };
+  }
+
+  #innerRegisters(index: 0 | 1 | 2): readonly Register[] {
+    const shown: readonly [string, 1 | 2, (counter: Counter) => number][] = [
+      ['count', 2, (counter) => countAt(counter, this.#clocks())],
+      ['reload value', 2, ({ written }) => Math.max(0, written) & 0xffff],
+      ['control', 1, ({ control: bits }) => bits],
+      ['output', 1, (counter) => (outputAt(counter, this.#clocks()) ? 1 : 0)],
+      ['gate', 1, ({ gate }) => (gate ? 1 : 0)],
+    ];
+    return shown.map(([name, size, read], at) => ({
+      name: `${name} ${index}`,
+      at: index * shown.length + at,
+      size,
+      peek: () => read(this.state.counters[index]),
+    }));
   }
 
   #command(value: number): void {

@@ -173,7 +173,7 @@ export function nextEdge(counter: Counter, clock: number): number {
 }
 
 /** What the counting element shows, in the counter's digits. */
-function countAt(counter: Counter, clock: number): number {
+export function countAt(counter: Counter, clock: number): number {
   const { length, elapsed } = runAt(counter, clock);
   if (length === 0) return 0;
   const size = range(counter);

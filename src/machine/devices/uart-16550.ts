@@ -82,6 +82,7 @@ export class Uart16550 implements Device<UartState> {
   readonly name: string;
   state = powerOn();
   readonly ports: readonly Register[];
+  readonly inner: readonly Register[] = this.#innerRegisters();
   readonly #board: Board;
   readonly #options: UartOptions;
 
@@ -165,6 +166,29 @@ export class Uart16550 implements Device<UartState> {
           this.state.scratch = value;
         },
       },
+    ];
+  }
+
+  /** What DLAB hides, and what can only be written at its port. */
+  #innerRegisters(): readonly Register[] {
+    return [
+      {
+        name: 'divisor',
+        at: 0,
+        size: 2,
+        peek: () => this.state.divisor,
+        write: (value) => this.#setDivisor(0, value),
+      },
+      {
+        name: 'IER',
+        at: 1,
+        size: 1,
+        peek: () => this.state.ier,
+        write: (value) => this.#enableInterrupts(value),
+      },
+      { name: 'FCR', at: 2, size: 1, peek: () => this.state.fcr, write: (value) => this.#controlFifo(value) },
+      { name: 'received', at: 3, size: 1, peek: () => this.state.fifo.length },
+      { name: 'on the line', at: 4, size: 4, peek: () => this.state.incoming.length },
     ];
   }
 

@@ -92,6 +92,7 @@ export class VgaText implements Device<VgaState> {
     bytes: () => this.state.memory,
   };
   readonly ports: readonly Register[] = this.#registers();
+  readonly inner: readonly Register[] = this.#innerRegisters();
   readonly #board: Board;
   readonly #lineClock: Oscillator;
 
@@ -174,6 +175,20 @@ export class VgaText implements Device<VgaState> {
     ];
   }
 
+  #innerRegisters(): readonly Register[] {
+    return (Object.keys(mode3) as Indexed[]).flatMap((group) =>
+      mode3[group].map(
+        (_, index): Register => ({
+          name: `${group} 0x${index.toString(16)}`,
+          at: index,
+          size: 1,
+          peek: () => this.state.registers[group][index] ?? 0,
+          write: (value) => this.#writeSelected(group, value, index),
+        }),
+      ),
+    );
+  }
+
   #indexed(group: Indexed, name: string, at: number): readonly Register[] {
     return [
       {
@@ -248,9 +263,8 @@ export class VgaText implements Device<VgaState> {
   }
 
   /** Bit 7 of CRTC register 0x11 protects the registers below it that set the timing. */
-  #writeSelected(group: Indexed, value: number): void {
+  #writeSelected(group: Indexed, value: number, index = this.state.index[group]): void {
     const registers = this.state.registers[group];
-    const index = this.state.index[group];
     if (index >= registers.length) return;
     const isProtected = group === 'crtc' && index <= crtc.overflow && (registers[crtc.protect] ?? 0) & 0x80;
     if (!isProtected) registers[index] = value;

@@ -12,12 +12,23 @@ export type Input =
   | { readonly kind: 'text'; readonly text: string }
   /** A register set by the debugger; the name is an expression's name for it: `rax`, `cr3`, `rflags`, `gs.base`. */
   | { readonly kind: 'register'; readonly vcpu: number; readonly name: string; readonly value: bigint }
+  /** A control or debug register, RIP, RFLAGS or a segment register loaded with the processor's checks and consequences. */
+  | { readonly kind: 'load'; readonly vcpu: number; readonly name: string; readonly value: bigint }
+  /** A device's register written by the debugger, as a guest's write would; names as `devices/device.ts` gives them. */
+  | { readonly kind: 'device'; readonly device: string; readonly register: string; readonly value: number }
+  /**
+   * Translations dropped from the TLBs: all; with `linear` those of a page, as INVLPG does; with `pcid` too, those of
+   * that address space that are not global.
+   */
+  | { readonly kind: 'invalidate'; readonly vcpu: number; readonly linear?: bigint; readonly pcid?: number }
   /** Physical memory written by the debugger. */
   | { readonly kind: 'memory'; readonly physical: number; readonly bytes: readonly number[] }
   /** An interrupt line pulsed, an NMI or INIT sent by the debugger. */
   | { readonly kind: 'interrupt'; readonly line: number }
   | { readonly kind: 'nmi'; readonly vcpu: number }
   | { readonly kind: 'init'; readonly vcpu: number }
+  /** A start-up IPI: a vCPU that waits for one begins at `vector << 12`. */
+  | { readonly kind: 'startup'; readonly vcpu: number; readonly vector: number }
   /** Only this vCPU takes turns from now on; null: all do. */
   | { readonly kind: 'only'; readonly vcpu: number | null }
   /** This vCPU takes no more turns until a reset. */
