@@ -1,55 +1,92 @@
-/** Memory as bytes: read and written at references. */
+/** Memory as bytes: read and written at references, in any space. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { type Place, placeText, readPlace } from '../debugger/address';
-import { mappedRuns, peekLinear } from '../debugger/guest-memory';
+import { isMemory, type MappedRun, peekSpace, readableRuns } from '../debugger/guest-memory';
+import type { Cpu } from '../machine/cpu/cpu';
 import { BadInput } from '../program/program';
-import { linear } from '../x86/address';
 import type { Context } from './context';
 import { frameOf } from './frames';
 import type { Handlers } from './handlers';
+import { type LookAt, UNREADABLE } from './shown';
 
 /** No view asks for more at once; a mistake in a number should not take all memory. */
 const MOST = 16 * 1024 * 1024;
-const PHYSICAL_END = 1n << 52n;
 
 export const memoryHandlers = (context: Context): Handlers => ({
   readMemory: (args: DebugProtocol.ReadMemoryArguments): DebugProtocol.ReadMemoryResponse['body'] => {
-    const reference = readPlace(args.memoryReference, args.offset);
-    context.memoryRead.add(args.memoryReference);
-    const count = Math.min(Math.max(0, args.count), MOST);
-    const bytes = readBytes(context, reference, count);
-    const missing = bytes.length === 0 ? unreadable(context, reference, count) : 0;
+    const place = readPlace(args.memoryReference, args.offset);
+    const count = Math.min(Math.max(0, Math.trunc(args.count)), MOST);
+    const cpu = cpuOf(context, place);
+    const bytes = peekSpace(cpu, place.space, place.address, count);
+    context.shown.memoryRead(args.memoryReference, Math.trunc(args.offset ?? 0), count, lookAt(context));
+    const unreadable = bytes.length < count ? untilReadable(cpu, place, bytes.length, count) : 0;
     return {
-      address: placeText(reference),
+      address: placeText(place),
       ...(bytes.length > 0 ? { data: toBase64(bytes) } : {}),
-      ...(missing > 0 ? { unreadableBytes: missing } : {}),
+      ...(unreadable > 0 ? { unreadableBytes: unreadable } : {}),
     };
   },
 
   writeMemory: (args: DebugProtocol.WriteMemoryArguments): DebugProtocol.WriteMemoryResponse['body'] => {
     const { session } = context;
     if (session.running) throw new BadInput('the machine is running; pause it first');
-    const { space, address } = readPlace(args.memoryReference, args.offset);
+    const place = readPlace(args.memoryReference, args.offset);
     const bytes = fromBase64(args.data);
-    session.environment(frameOf(context, undefined).vcpu).writeBytes(space, address, bytes);
+    const cpu = cpuOf(context, place);
+    const { offset, length } = writablePiece(cpu, place, bytes.length);
+    if (length < bytes.length && args.allowPartial !== true) throw refusal(cpu, place, offset === 0 ? length : 0);
+    const start = BigInt.asUintN(64, place.address + BigInt(offset));
+    if (length > 0)
+      session
+        .environment(vcpuOf(context, place))
+        .writeBytes(place.space, start, bytes.subarray(offset, offset + length));
     context.later(() => context.invalidate());
-    return { bytesWritten: bytes.length };
+    return { bytesWritten: length, ...(args.allowPartial === true ? { offset } : {}) };
   },
 });
 
-const readBytes = (context: Context, { space, address }: Place, count: number): Uint8Array => {
-  const { session } = context;
-  if (space === 'linear') return peekLinear(session.vcpu(frameOf(context, undefined).vcpu).cpu, linear(address), count);
-  const length = address >= PHYSICAL_END ? 0 : Math.min(count, Number(PHYSICAL_END - address));
-  return session.machine.physical.peekBytes(Number(address), length);
+/** Bytes as views of memory show them, to find out which of them changed. */
+export const lookAt =
+  (context: Context): LookAt =>
+  (reference, offset, count) => {
+    const place = readPlace(reference, offset);
+    const cpu = cpuOf(context, place);
+    const bytes = new Uint16Array(count).fill(UNREADABLE);
+    for (const run of readableRuns(cpu, place.space, place.address, count))
+      bytes.set(cpu.physical.peekBytes(run.physical, run.length), run.offset);
+    return bytes;
+  };
+
+const vcpuOf = (context: Context, { vcpu }: Place): number => vcpu ?? frameOf(context, undefined).vcpu;
+
+const cpuOf = (context: Context, place: Place): Cpu => context.session.vcpu(vcpuOf(context, place)).cpu;
+
+/** Bytes from the last that was read to the next that can be. */
+const untilReadable = (cpu: Cpu, { space, address }: Place, from: number, count: number): number => {
+  const next = readableRuns(cpu, space, address, count).find(({ offset }) => offset >= from);
+  return (next?.offset ?? count) - from;
 };
 
-/** Bytes up to the first that can be read. */
-const unreadable = (context: Context, { space, address }: Place, count: number): number => {
-  if (space !== 'linear') return count;
-  const { cpu } = context.session.vcpu(frameOf(context, undefined).vcpu);
-  return mappedRuns(cpu, linear(address), count)[0]?.offset ?? count;
+/** The first bytes of a range that can be written, in one piece. */
+const writablePiece = (cpu: Cpu, { space, address }: Place, count: number): Omit<MappedRun, 'physical'> => {
+  let piece = { offset: 0, length: 0 };
+  for (const run of readableRuns(cpu, space, address, count).filter((one) => isMemory(cpu, one))) {
+    if (piece.length === 0) piece = { offset: run.offset, length: run.length };
+    else if (run.offset === piece.offset + piece.length) piece.length += run.length;
+    else break;
+  }
+  return piece;
+};
+
+const refusal = (cpu: Cpu, place: Place, offset: number): BadInput => {
+  const at = { ...place, address: BigInt.asUintN(64, place.address + BigInt(offset)) };
+  const isDevice = readableRuns(cpu, at.space, at.address, 1).length > 0;
+  return new BadInput(
+    isDevice
+      ? `${placeText(at)} is no memory: a device or nothing answers there`
+      : `nothing is mapped at ${placeText(at)}`,
+  );
 };
 
 const PIECE = 0x8000;

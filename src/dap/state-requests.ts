@@ -1,48 +1,29 @@
 /** What stands where: threads, stack, scopes, variables, and why it stopped. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { placeText } from '../debugger/address';
 import { explainChain, explainFault, sectionOf, vectorName, vectorTitle } from '../debugger/explain';
 import { outerFrameItems } from '../debugger/inspect/outer-frame';
 import { scopesOf } from '../debugger/inspect/scopes';
-import { type Item, itemValue } from '../debugger/item';
+import type { Item, Radix } from '../debugger/item';
 import { pauseText } from '../debugger/session';
 import { modeAndRing } from '../debugger/vcpu-view';
 import { BadInput } from '../program/program';
-import { hex } from '../x86/address';
 import type { Context } from './context';
-import { type FramePlace, frame, frameId, frameOf, frames, threadId, vcpuOfThread } from './frames';
+import { type FramePlace, frame, frameOf, threadId } from './frames';
 import type { Handlers } from './handlers';
+import { locationOf } from './locations';
+import { stackTrace } from './stack-trace';
+import { variablesOf } from './variables';
+
+/** A request of ours: the protocol's formats know hexadecimal only. */
+const VALUE_FORMAT = 'ringside/valueFormat';
+const radices: readonly Radix[] = ['hex', 'decimal', 'binary'];
 
 export const stateHandlers = (context: Context): Handlers => ({
-  threads: () => ({
-    threads: context.session.machine.cpus.map(({ index, state }) => ({
-      id: threadId(index),
-      name: `vCPU ${index} (${modeAndRing(state)})`,
-    })),
-  }),
+  threads: () => context.shown.answer('threads', () => threads(context)),
 
-  stackTrace: (args: DebugProtocol.StackTraceArguments) => {
-    const vcpu = vcpuOfThread(context, args.threadId);
-    const all = frames(context, vcpu);
-    const start = args.startFrame ?? 0;
-    const wanted = all.slice(start, args.levels ? start + args.levels : undefined);
-    const { info } = context.session;
-    return {
-      totalFrames: all.length,
-      stackFrames: wanted.map((one, n): DebugProtocol.StackFrame => {
-        const at = info.lines.at(one.address);
-        return {
-          id: frameId(vcpu, start + n),
-          name: `${one.name ?? hex(one.address)} (${one.mode}, ring ${one.ring})`,
-          line: at === null ? 0 : context.lineToClient(at.line),
-          column: at === null || context.client.columnsStartAt1 === false ? 0 : 1,
-          instructionPointerReference: hex(one.address),
-          ...(at === null ? { presentationHint: 'subtle' as const } : { source: context.sourceOf(at.file) }),
-        };
-      }),
-    };
-  },
+  stackTrace: (args: DebugProtocol.StackTraceArguments) =>
+    context.shown.answer('stacks', () => stackTrace(context, args)),
 
   scopes: (args: DebugProtocol.ScopesArguments) => {
     const place = frameOf(context, args.frameId);
@@ -61,14 +42,18 @@ export const stateHandlers = (context: Context): Handlers => ({
 
   variables: (args: DebugProtocol.VariablesArguments) => {
     const container = context.handles.container(args.variablesReference);
-    if (container === undefined) throw new BadInput('this tree is of a machine that is gone');
-    const items = container.items();
-    const start = args.start ?? 0;
-    return {
-      variables: items
-        .slice(start, args.count ? start + args.count : undefined)
-        .map((item) => variable(context, container.vcpu, container.path, item)),
-    };
+    if (container === undefined)
+      throw new BadInput(`there is no tree ${args.variablesReference}: it belongs to a machine that is gone`);
+    return { variables: variablesOf(context, container, args) };
+  },
+
+  locations: (args: DebugProtocol.LocationsArguments) => locationOf(context, args),
+
+  [VALUE_FORMAT]: ({ radix }: { readonly radix?: unknown }) => {
+    const known = radices.find((one) => one === radix);
+    if (known === undefined) throw new BadInput(`${VALUE_FORMAT}: radix is one of ${radices.join(', ')}`);
+    context.radix = known;
+    context.later(() => context.send('invalidated', { areas: ['variables'] }));
   },
 
   exceptionInfo: (): DebugProtocol.ExceptionInfoResponse['body'] => {
@@ -101,6 +86,13 @@ export const stateHandlers = (context: Context): Handlers => ({
   },
 });
 
+const threads = (context: Context): DebugProtocol.ThreadsResponse['body'] => ({
+  threads: context.session.machine.cpus.map(({ index, state }) => ({
+    id: threadId(index),
+    name: `vCPU ${index} (${modeAndRing(state)})`,
+  })),
+});
+
 interface NamedItems {
   readonly name: string;
   readonly expensive: boolean;
@@ -113,19 +105,4 @@ const scopes = (context: Context, place: FramePlace): NamedItems[] => {
   if (place.index === 0) return scopesOf(machine, context.session.vcpu(place.vcpu), info);
   const items = (): Item[] => outerFrameItems(frame(context, place), info);
   return [{ name: 'Registers', expensive: false, items }];
-};
-
-/** One row of a tree, with a reference of its own when it can be opened. */
-const variable = (context: Context, vcpu: number, parent: string, item: Item): DebugProtocol.Variable => {
-  const { name, expression, settable, memory, type, children } = item;
-  const path = `${parent}/${name}`;
-  return {
-    name,
-    value: itemValue(item),
-    ...(type === undefined || context.client.supportsVariableType !== true ? {} : { type }),
-    ...(expression === undefined ? {} : { evaluateName: expression }),
-    ...(memory === undefined ? {} : { memoryReference: placeText(memory) }),
-    ...(settable === true ? {} : { presentationHint: { attributes: ['readOnly'] } }),
-    variablesReference: children === undefined ? 0 : context.handles.reference({ vcpu, path, items: children }),
-  };
 };

@@ -24,6 +24,7 @@ export const announce = (context: Context, pause: Pause): void => {
   }
   const body: Stopped = { ...words(context, pause), threadId: threadId(pause.vcpu), allThreadsStopped: true };
   context.send('stopped', body);
+  context.shown.stopped();
   context.memoryChanged();
 };
 

@@ -3,9 +3,12 @@
 import type { PhysicalMemory } from '../machine/core/physical';
 import type { Cpu } from '../machine/cpu/cpu';
 import { peekTranslation } from '../machine/cpu/paging';
-import type { LinearAddress } from '../x86/address';
+import { type LinearAddress, linear } from '../x86/address';
+import type { Space } from './address';
 
 const PAGE = 4096;
+/** Physical addresses end here. */
+const PHYSICAL_END = 1n << 52n;
 
 export interface MappedRun {
   /** Offset in what was asked for. */
@@ -37,6 +40,33 @@ export const peekLinear = (cpu: Cpu, address: LinearAddress, length: number): Ui
     end = run.offset + run.length;
   }
   return bytes.subarray(0, end);
+};
+
+/** The pieces of a range of any space that can be read; guest-physical is physical as long as there is no guest. */
+export const readableRuns = (cpu: Cpu, space: Space, address: bigint, length: number): MappedRun[] => {
+  if (space === 'linear') return mappedRuns(cpu, linear(address), length);
+  const runs: MappedRun[] = [];
+  const rest = physicalLength(address, length);
+  for (let offset = 0; offset < rest; ) {
+    const physical = Number(address) + offset;
+    const size = Math.min(rest - offset, PAGE - (physical % PAGE));
+    runs.push({ offset, physical, length: size });
+    offset += size;
+  }
+  return runs;
+};
+
+const physicalLength = (address: bigint, length: number): number =>
+  address >= PHYSICAL_END ? 0 : Math.min(length, Number(PHYSICAL_END - address));
+
+/** Is a run RAM or ROM, so that bytes can be put there? Devices have registers instead. */
+export const isMemory = (cpu: Cpu, { physical, length }: MappedRun): boolean => cpu.physical.isMemory(physical, length);
+
+/** Bytes of any space, up to the first that cannot be read. */
+export const peekSpace = (cpu: Cpu, space: Space, address: bigint, length: number): Uint8Array => {
+  if (space === 'linear') return peekLinear(cpu, linear(address), length);
+  const rest = physicalLength(address, length);
+  return rest === 0 ? new Uint8Array() : cpu.physical.peekBytes(Number(address), rest);
 };
 
 /** A little-endian value, or undefined where a byte of it is not mapped. */

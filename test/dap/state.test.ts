@@ -155,7 +155,7 @@ describe('scopes and variables', () => {
       return (await client.dap.setVariableRequest({ variablesReference, name, value })).body.value;
     };
     expect(await set('Registers', 'rbx', '0xffffffffffffffff')).toBe('0xffffffffffffffff');
-    expect(await client.event('invalidated')).toEqual({ areas: ['all'] });
+    expect(await client.event('invalidated')).toEqual({ areas: ['variables'] });
     expect(await set('Registers', 'rcx', 'rbx - 1')).toBe('0xfffffffffffffffe');
     expect(await set('Registers', 'rsi', '0x10002f some text that we showed')).toMatch(/^0x10002f/);
     expect(await set('Flags', 'cf', '1')).toBe('0x1');
@@ -227,7 +227,8 @@ describe('memory', () => {
     const offset = await client.request('readMemory', { memoryReference: '0x10002f', offset: -8, count: 1 });
     expect(offset.address).toBe('0x100027');
     await client.request('writeMemory', { memoryReference: '0x10002f', data: Buffer.from('Jolly').toString('base64') });
-    expect(await client.event('memory')).toMatchObject({ memoryReference: '0x10002f' });
+    for (const memoryReference of ['1048623', 'phys:0x10002f', '0x10002f'])
+      expect(await client.event('memory')).toEqual({ memoryReference, offset: 0, count: 5 });
     expect(await client.evaluate('[text]:u8')).toBe("0x4a 74 'J'");
   });
 
