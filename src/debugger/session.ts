@@ -3,19 +3,17 @@
  * shows comes from here; nothing here knows who shows it.
  */
 
-import type { FaultRecord } from '../machine/core/event';
 import { CS } from '../machine/core/state';
 import type { Machine } from '../machine/pc';
 import type { VirtualCpu } from '../machine/virtual-cpu';
 import { BadInput, type Files } from '../program/program';
-import { hex, type LinearAddress } from '../x86/address';
+import type { LinearAddress } from '../x86/address';
 import { bootMachine, type Sinks } from './boot';
 import { type Breakpoint, Breakpoints } from './breakpoints';
 import type { CodeView } from './disassemble';
 import { VcpuEnvironment } from './environment';
 import type { EventFilter } from './event-filter';
-import { eventText } from './event-text';
-import { explainChain, explainFault } from './explain';
+import { functionsOf } from './functions';
 import { peekLinear } from './guest-memory';
 import type { MachineSettings } from './machine-options';
 import type { ProgramInfo } from './program-info';
@@ -23,6 +21,8 @@ import { type FaultStop, type Pause, RunControl } from './run-control';
 import { type StepInTarget, stepInTargets, stepIntoTarget } from './step-in-targets';
 import { type Depth, type Granularity, Stepper } from './stepping';
 import { bitness, liveVcpus } from './vcpu-view';
+
+export { chainOf, pauseText } from './pause-text';
 
 export interface SessionOptions {
   readonly files: Files;
@@ -43,6 +43,7 @@ export class Session {
   private readonly stepper: Stepper;
   private readonly environments = new Map<number, VcpuEnvironment>();
   private busy = false;
+  private last: Pause | undefined;
 
   private constructor(machine: Machine, info: ProgramInfo, options: SessionOptions) {
     this.machine = machine;
@@ -70,6 +71,10 @@ export class Session {
 
   get running(): boolean {
     return this.busy;
+  }
+  /** Why the last motion ended; undefined before the first. */
+  get stopped(): Pause | undefined {
+    return this.last;
   }
 
   // Motion. With `only` no other vCPU takes turns meanwhile.
@@ -108,7 +113,8 @@ export class Session {
     this.busy = true;
     this.control.begin();
     try {
-      return await motion();
+      this.last = await motion();
+      return this.last;
     } finally {
       this.busy = false;
     }
@@ -155,7 +161,7 @@ export class Session {
   environment(index: number): VcpuEnvironment {
     let environment = this.environments.get(index);
     if (environment === undefined) {
-      environment = new VcpuEnvironment(this.machine, this.vcpu(index), this.info);
+      environment = new VcpuEnvironment(this.machine, this.vcpu(index), this.info, functionsOf(this, index));
       this.environments.set(index, environment);
     }
     return environment;
@@ -174,53 +180,3 @@ export class Session {
     };
   }
 }
-
-/** A pause in one line. */
-export const pauseText = (pause: Pause): string => {
-  switch (pause.reason) {
-    case 'entry':
-      return 'the program has not started yet';
-    case 'step':
-      return 'step';
-    case 'pause':
-      return 'paused';
-    case 'breakpoint':
-      return `breakpoint ${pause.ids.join(', ')}`;
-    case 'watchpoint':
-      return `watched memory ${pause.access === 'read' ? 'read' : 'written'} at ${hex(pause.address)}`;
-    case 'fault':
-      return explainFault({ ...pause.fault, cr2: pause.fault.address });
-    case 'alone':
-      return `only vCPU ${pause.vcpu} may run, and nothing can wake it up`;
-    case 'event':
-      return `${pause.event.kind} ${eventText(pause.event)}`;
-    case 'ending':
-      return endingText(pause);
-  }
-};
-
-/** The faults that led to a triple fault, if that is what happened. */
-export const chainOf = (pause: Pause): readonly FaultRecord[] =>
-  pause.reason === 'ending' && pause.stop?.reason === 'triple-fault' ? pause.stop.chain : [];
-
-const endingText = (pause: Pause & { readonly reason: 'ending' }): string => {
-  const { ending, stop } = pause;
-  switch (ending.outcome) {
-    case 'guest-exit':
-      return `the guest ended the run with status ${ending.exitCode}`;
-    case 'power-off':
-      return 'the guest powered the machine off';
-    case 'halted':
-      return 'the machine is halted: nothing can wake it up';
-    case 'reset':
-      return `reset${stop?.reason === 'reset' ? ` by ${stop.by}` : ''}`;
-    case 'budget':
-      return 'the instruction budget is used up';
-    case 'no-progress':
-      return 'no progress: a million steps without a completed instruction';
-    case 'triple-fault':
-      return stop?.reason === 'triple-fault' ? `triple fault: ${explainChain(stop.chain).join('; ')}` : 'triple fault';
-    default:
-      return ending.outcome;
-  }
-};

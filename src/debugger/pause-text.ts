@@ -1,0 +1,57 @@
+/** Why the machine stopped, in words. */
+
+import type { FaultRecord } from '../machine/core/event';
+import { hex } from '../x86/address';
+import { eventText } from './event-text';
+import { explainChain, explainFault } from './explain';
+import type { Pause } from './run-control';
+
+/** A pause in one line. */
+export const pauseText = (pause: Pause): string => {
+  switch (pause.reason) {
+    case 'entry':
+      return 'the program has not started yet';
+    case 'step':
+      return 'step';
+    case 'pause':
+      return 'paused';
+    case 'breakpoint':
+      return `breakpoint ${pause.ids.join(', ')}`;
+    case 'watchpoint':
+      return `watched memory ${pause.access === 'read' ? 'read' : 'written'} at ${hex(pause.address)}`;
+    case 'fault':
+      return explainFault({ ...pause.fault, cr2: pause.fault.address });
+    case 'alone':
+      return `only vCPU ${pause.vcpu} may run, and nothing can wake it up`;
+    case 'event':
+      return `${pause.event.kind} ${eventText(pause.event)}`;
+    case 'ending':
+      return endingText(pause);
+  }
+};
+
+/** The faults that led to a triple fault, if that is what happened. */
+export const chainOf = (pause: Pause): readonly FaultRecord[] =>
+  pause.reason === 'ending' && pause.stop?.reason === 'triple-fault' ? pause.stop.chain : [];
+
+const endingText = (pause: Pause & { readonly reason: 'ending' }): string => {
+  const { ending, stop } = pause;
+  switch (ending.outcome) {
+    case 'guest-exit':
+      return `the guest ended the run with status ${ending.exitCode}`;
+    case 'power-off':
+      return 'the guest powered the machine off';
+    case 'halted':
+      return 'the machine is halted: nothing can wake it up';
+    case 'reset':
+      return `reset${stop?.reason === 'reset' ? ` by ${stop.by}` : ''}`;
+    case 'budget':
+      return 'the instruction budget is used up';
+    case 'no-progress':
+      return 'no progress: a million steps without a completed instruction';
+    case 'triple-fault':
+      return stop?.reason === 'triple-fault' ? `triple fault: ${explainChain(stop.chain).join('; ')}` : 'triple fault';
+    default:
+      return ending.outcome;
+  }
+};
