@@ -15,6 +15,7 @@ import { hex, type LinearAddress, linear } from '../x86/address';
 import { msrAt, msrs } from '../x86/msrs';
 import { explain } from './explain';
 import type { Value } from './expression/evaluator';
+import { fieldNamesBeginning, findField, setField } from './fields/names';
 import type { ProgramInfo } from './program-info';
 import { naturalSize, type RegisterPlace } from './registers';
 
@@ -41,6 +42,7 @@ export const nameSources = (named: Named): readonly NameSource[] => [
   counterNames(named),
   symbolNames(named),
   msrNames(named),
+  partNames(named),
 ];
 
 const plain = (bits: bigint): Value => ({ bits, signed: false, size: 8 });
@@ -73,6 +75,24 @@ const registerNames = ({ machine, vcpu, registers }: Named): NameSource => ({
 });
 
 const bitsText = (width: number): string => (width === 1 ? 'one bit' : `${width} bits`);
+
+/** Parts of tables, page tables, TLBs and devices. */
+const partNames = (named: Named): NameSource => ({
+  kind: 'field',
+  beginning: (prefix, most) => fieldNamesBeginning(named, prefix, most),
+  read: (name) => {
+    const field = findField(named, name);
+    const bits = field?.read();
+    if (field === undefined || bits === undefined) return undefined;
+    return { bits, signed: false, size: ([1, 2, 4] as const).find((size) => field.width <= size * 8) ?? 8 };
+  },
+  write: (name, value) => {
+    const field = findField(named, name);
+    if (field === undefined) return false;
+    setField(name, field, value);
+    return true;
+  },
+});
 
 /** Positions in the run, and which vCPU it is. */
 const counterNames = ({ machine, vcpu }: Named): NameSource => {
