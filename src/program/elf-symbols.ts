@@ -25,29 +25,35 @@ const symbolLayouts = {
   64: { size: 24, value: 8, length: 16, info: 4, section: 6 },
 } as const;
 
-export function elfSymbols(file: ElfFile): ProgramSymbol[] {
+/** @param base of an object file's sections: where each lies */
+export function elfSymbols(file: ElfFile, base: (section: number) => bigint = () => 0n): ProgramSymbol[] {
   // A file has at most one symbol table; more of them, over the same bytes, are a way to make a loader hang.
   const table = file.sections.find(({ type }) => type === SYMBOL_TABLE);
   const names = table === undefined ? undefined : file.sections[table.link];
-  return table !== undefined && names?.type === STRING_TABLE ? readTable(file, table, names) : [];
+  return table !== undefined && names?.type === STRING_TABLE ? readTable(file, table, names, base) : [];
 }
 
-function readTable(file: ElfFile, table: ElfSection, names: ElfSection): ProgramSymbol[] {
+function readTable(
+  file: ElfFile,
+  table: ElfSection,
+  names: ElfSection,
+  base: (section: number) => bigint,
+): ProgramSymbol[] {
   const symbols: ProgramSymbol[] = [];
   const { bytes, bits } = file;
   const at = symbolLayouts[bits];
   const word = (offset: number): bigint => (bits === 32 ? BigInt(read32(bytes, offset)) : read64(bytes, offset));
   const strings = bytes.subarray(names.offset, names.offset + names.size);
-  for (let base = table.offset; base + at.size <= table.offset + table.size; base += at.size) {
-    const type = read8(bytes, base + at.info) & 0xf;
-    const sectionIndex = read16(bytes, base + at.section);
+  for (let entry = table.offset; entry + at.size <= table.offset + table.size; entry += at.size) {
+    const type = read8(bytes, entry + at.info) & 0xf;
+    const sectionIndex = read16(bytes, entry + at.section);
     const kind = kindOfSymbol(type, sectionIndex, file.sections);
-    const name = stringAt(strings, read32(bytes, base));
+    const name = stringAt(strings, read32(bytes, entry));
     if (kind === null || name === '') continue;
-    const size = word(base + at.length);
+    const size = word(entry + at.length);
     symbols.push({
       name,
-      address: linear(word(base + at.value)),
+      address: linear(BigInt.asUintN(64, word(entry + at.value) + (kind === 'constant' ? 0n : base(sectionIndex)))),
       size: size <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(size) : 0,
       kind,
     });

@@ -4,7 +4,6 @@
  */
 
 import { hex, linear, physical } from '../x86/address';
-import { dwarfLines } from './dwarf-lines';
 import { elfSymbols } from './elf-symbols';
 import { read16, read32, read64 } from './little-endian';
 import { BadInput, type Program, type Segment } from './program';
@@ -13,6 +12,8 @@ export interface ElfFile {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly bits: 32 | 64;
+  /** An object file: its addresses count from the beginnings of its sections. */
+  readonly isRelocatable: boolean;
   /** As the header says; see `physicalEntry`. */
   readonly entry: bigint;
   readonly segments: readonly ElfSegment[];
@@ -33,8 +34,27 @@ export interface ElfSection {
   readonly address: bigint;
   readonly offset: number;
   readonly size: number;
+  /** Bytes in memory, which a section without contents has too. */
+  readonly length: number;
   readonly link: number;
+  /** Of a table of relocations: the section that they are for. */
+  readonly info: number;
   readonly alignment: bigint;
+}
+
+/** The contents of a section. */
+export const contentsOf = ({ bytes }: ElfFile, { offset, size }: ElfSection): Uint8Array =>
+  bytes.subarray(offset, offset + size);
+
+/** The names of the sections, in their order. */
+export function sectionNames(file: ElfFile): string[] {
+  const names = file.sections[file.sectionTable.names];
+  if (names === undefined) return [];
+  const strings = contentsOf(file, names);
+  return file.sections.map(({ name }) => {
+    const end = strings.indexOf(0, name);
+    return end < 0 ? '' : new TextDecoder().decode(strings.subarray(name, end));
+  });
 }
 
 export const SECTION_NOBITS = 8;
@@ -68,8 +88,11 @@ const types: Readonly<Record<number, string>> = {
 };
 const ADDRESS_LIMIT = { 32: 1n << 32n, 64: 1n << 52n } as const;
 
-/** @throws BadInput when the file is damaged, truncated, or not a static x86 executable. */
-export function readElf(name: string, bytes: Uint8Array): ElfFile {
+/**
+ * @param purpose files that only lend their symbols may be of any type: objects, shared ones, stripped of their contents
+ * @throws BadInput when the file is damaged, truncated, or (to be loaded) not a static x86 executable.
+ */
+export function readElf(name: string, bytes: Uint8Array, purpose: 'load' | 'symbols' = 'load'): ElfFile {
   const bits = readIdentification(name, bytes);
   const at = headers[bits];
   if (bytes.length < at.size) throw truncated(name, bytes, 'the ELF header', 0n, BigInt(at.size));
@@ -82,17 +105,13 @@ export function readElf(name: string, bytes: Uint8Array): ElfFile {
     );
   }
   const type = read16(bytes, 16);
-  if (type !== 2)
+  if (type !== 2 && purpose === 'load')
     throw new BadInput(`${name}: ${types[type] ?? `has the unknown ELF type ${type}; give an executable`}`);
 
-  const segments = readSegments(
-    name,
-    bytes,
-    bits,
-    word(at.phoff),
-    read16(bytes, at.phentsize),
-    read16(bytes, at.phnum),
-  );
+  const segments =
+    purpose === 'symbols'
+      ? []
+      : readSegments(name, bytes, bits, word(at.phoff), read16(bytes, at.phentsize), read16(bytes, at.phnum));
   const sectionTable = {
     offset: word(at.shoff),
     entrySize: read16(bytes, at.shentsize),
@@ -103,6 +122,7 @@ export function readElf(name: string, bytes: Uint8Array): ElfFile {
     name,
     bytes,
     bits,
+    isRelocatable: type === 1,
     entry: word(at.entry),
     segments,
     sections,
@@ -125,7 +145,7 @@ export function elfProgram(file: ElfFile, options: { bits?: 16 | 32 | 64; entry?
       entry: linear(options.entry ?? physicalEntry(file)),
     },
     symbols: elfSymbols(file),
-    lines: dwarfLines(file),
+    lines: [],
   };
 }
 
@@ -256,7 +276,9 @@ function readSections(
       address: word(at.addr),
       offset: inFile ? Number(offset) : 0,
       size: inFile ? Number(size) : 0,
+      length: Number(size),
       link: read32(bytes, base + at.link),
+      info: read32(bytes, base + at.link + 4),
       alignment: word(at.addralign),
     });
   }

@@ -19,7 +19,7 @@ export function kindOf(name: string, bytes: Uint8Array): Kind {
   return 'unknown';
 }
 
-function isElf(bytes: Uint8Array): boolean {
+export function isElf(bytes: Uint8Array): boolean {
   return bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
 }
 

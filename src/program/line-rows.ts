@@ -97,6 +97,13 @@ export class LineRows {
     });
   }
 
+  /** Every address moved by as much. */
+  moved(offset: bigint): LineRows {
+    const { files, fileIndexes, lines, columns, flags } = this;
+    const addresses = this.addresses.map((address) => address + offset);
+    return new LineRows(files, { addresses, fileIndexes, lines, columns, flags });
+  }
+
   row(index: number): LineRow {
     const flags = this.flags[index] as number;
     const column = this.columns[index] as number;

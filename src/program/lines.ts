@@ -30,6 +30,11 @@ export interface AddressRange {
   readonly end: bigint;
 }
 
+export const movedRange = ({ start, end }: AddressRange, offset: bigint): AddressRange => {
+  const moved = linear(BigInt.asUintN(64, start + offset));
+  return { start: moved, end: moved + (end - start) };
+};
+
 /** One file's line table. */
 export interface LineSource {
   /** Files that it may have code of. */
@@ -59,6 +64,12 @@ export class LineTable {
     return new LineTable(tables.flatMap((table) => table.#parts));
   }
 
+  /** The same table for code that lies elsewhere. */
+  moved(offset: bigint): LineTable {
+    if (offset === 0n) return this;
+    return new LineTable(this.#parts.map((part) => part.moved(offset)));
+  }
+
   /** Is there no table at all? */
   get isEmpty(): boolean {
     return this.#parts.length === 0;
@@ -77,6 +88,11 @@ export class LineTable {
       if (found !== null) return found;
     }
     return null;
+  }
+
+  /** Is the byte at this address data as far as the source says? */
+  isData(address: LinearAddress): boolean {
+    return this.#parts.some((part) => part.covers(address) && part.isData(address));
   }
 
   /** Does a statement begin at exactly this address? */
@@ -151,6 +167,15 @@ class Part {
     this.files = source.files;
   }
 
+  moved(offset: bigint): LineSource {
+    const { files, ranges } = this.#source;
+    return {
+      files,
+      ...(ranges === undefined ? {} : { ranges: ranges.map((range) => movedRange(range, offset)) }),
+      rows: () => this.#rows.moved(offset),
+    };
+  }
+
   covers(address: bigint): boolean {
     const { ranges } = this.#source;
     return ranges === undefined || ranges.some(({ start, end }) => address >= start && address < end);
@@ -166,6 +191,11 @@ class Part {
     if (index < 0) return null;
     const { file, line, column } = this.#rows.row(index);
     return { file, line, ...(column === undefined ? {} : { column }) };
+  }
+
+  isData(address: LinearAddress): boolean {
+    const index = this.#covering(address);
+    return index >= 0 && ((this.#rows.flags[index] as number) & DATA) !== 0;
   }
 
   beginsAt(address: LinearAddress): boolean {

@@ -4,13 +4,17 @@ import { hex, linear } from '../x86/address';
 import { biosProgram } from './bios-rom';
 import { BOOT_ADDRESS, bootSectorProgram } from './boot-sector';
 import { type ElfFile, elfProgram, readElf, toPhysical } from './elf';
+import { elfModule } from './elf-module';
 import { elfSymbols } from './elf-symbols';
 import { checkFits } from './fits';
 import { flatProgram } from './flat';
 import { hasBootSignature, kindOf } from './kind';
+import { LineTable } from './lines';
 import { multibootProgram, withName } from './multiboot';
 import { findMultibootHeader } from './multiboot-header';
 import { BadInput, type Files, type MultibootModule, type Program, type Start } from './program';
+import type { SourceMap } from './source-paths';
+import { programModule, type SymbolFile, symbolModule } from './symbol-files';
 import { SymbolTable } from './symbols';
 
 export type Bits = 16 | 32 | 64;
@@ -35,6 +39,10 @@ export interface LoadOptions {
   /** Without it, nothing is checked against the size of RAM. */
   readonly memoryBytes?: number;
   readonly assemble?: Assemble;
+  /** Further files that say what addresses mean. */
+  readonly symbols?: readonly SymbolFile[];
+  /** Where the source files are now. */
+  readonly sourceMap?: SourceMap;
 }
 
 /**
@@ -45,7 +53,23 @@ export async function load(files: Files, path: string | null, options: LoadOptio
   const program =
     options.bios === undefined ? await loadFile(files, path, options) : await loadRom(files, path, options);
   if (options.memoryBytes !== undefined) checkFits(program, options.memoryBytes);
-  return program;
+  return withModules(files, program, path ?? options.bios ?? program.name, options);
+}
+
+/** The program with the symbols and lines of all files that have some. */
+async function withModules(files: Files, program: Program, path: string, options: LoadOptions): Promise<Program> {
+  const modules = [...(program.modules ?? [programModule(program, path)])];
+  for (const file of options.symbols ?? [])
+    modules.push(
+      await symbolModule(files, file, options.sourceMap ?? {}, (name, bytes) => assembled(name, bytes, options)),
+    );
+  if (modules.length === 1 && program.modules === undefined) return { ...program, modules };
+  return {
+    ...program,
+    modules,
+    symbols: modules.flatMap(({ symbols }) => symbols),
+    lines: LineTable.join(modules.map(({ lines }) => lines)),
+  };
 }
 
 async function loadFile(files: Files, path: string | null, options: LoadOptions): Promise<Program> {
@@ -90,15 +114,19 @@ function asBootSector(program: Program): Program | null {
 async function loadElf(files: Files, path: string, bytes: Uint8Array, options: LoadOptions): Promise<Program> {
   refuse(path, options, ['load'], 'an ELF file says itself where it is loaded');
   const elf = readElf(path, bytes);
+  const place = { kind: 'program', path, offset: 0n, files, sourceMap: options.sourceMap ?? {} } as const;
+  const modules = [await elfModule(elf, place)];
   if (findMultibootHeader(bytes) !== null) {
-    return multibootProgram(path, bytes, elf, await multibootOptions(files, path, options, elf));
+    const program = multibootProgram(path, bytes, elf, await multibootOptions(files, path, options, elf));
+    return { ...program, modules };
   }
   refuse(path, options, [...forMultiboot], 'only a Multiboot image takes them');
   const entry = elfEntryOption(path, options, elf);
-  return elfProgram(elf, {
+  const program = elfProgram(elf, {
     ...(options.mode === undefined ? {} : { bits: options.mode }),
     ...(entry === undefined ? {} : { entry }),
   });
+  return { ...program, modules };
 }
 
 function loadFlat(path: string, bytes: Uint8Array, load: bigint, options: LoadOptions): Program {

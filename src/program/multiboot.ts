@@ -4,7 +4,6 @@
  */
 
 import { hex, linear, physical } from '../x86/address';
-import { dwarfLines } from './dwarf-lines';
 import { type ElfFile, physicalEntry } from './elf';
 import { elfSymbols } from './elf-symbols';
 import { read32 } from './little-endian';
@@ -65,7 +64,7 @@ export function multibootProgram(
     segments,
     start,
     symbols: elf === null ? [] : elfSymbols(elf),
-    lines: elf === null ? [] : dwarfLines(elf),
+    lines: [],
   };
 }
 

@@ -43,6 +43,12 @@ export class SymbolTable {
     return found;
   }
 
+  /** The symbols from `start` to before `end`, ascending; of several at one address the best name stands last. */
+  between(start: LinearAddress, end: bigint): readonly ProgramSymbol[] {
+    const from = start === 0n ? 0 : countAtOrBelow(this.#byAddress, start - 1n);
+    return this.#byAddress.slice(from, end === 0n ? 0 : countAtOrBelow(this.#byAddress, end - 1n));
+  }
+
   /** The nearest symbol at or below the address. */
   at(address: LinearAddress): NearestSymbol | null {
     const symbol = this.#byAddress[countAtOrBelow(this.#byAddress, address) - 1];
