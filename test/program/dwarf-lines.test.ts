@@ -75,6 +75,32 @@ const moduleOf = (bytes: Uint8Array, more: Partial<Parameters<typeof elfModule>[
     ...more,
   });
 
+const twinAddresses = Array.from({ length: 70 }, (_, n) => `0x${(0x40_1000 + n).toString(16)}`);
+
+/** Two headers of one name with code, and what addr2line tells of the result. */
+const withTwins = (version: string): { bytes: Uint8Array; folder: string; told: string[] } =>
+  withFolder((folder) => {
+    for (const name of ['x', 'y']) mkdirSync(join(folder, name));
+    writeFileSync(join(folder, 'x/same.h'), 'static inline int f(int x) {\n  return x + 1;\n}\n');
+    writeFileSync(join(folder, 'y/same.h'), '\nstatic inline int g(int x) {\n  return x + 2;\n}\n');
+    const main = 'int _start(void) { return f(1) + g(2); }\n';
+    writeFileSync(join(folder, 'a.c'), `#include "x/same.h"\n#include "y/same.h"\n${main}`);
+    execFileSync('gcc', [...flags, ...link, `-gdwarf-${version}`, '-o', 'a.elf', './a.c'], { cwd: folder });
+    const text = execFileSync('addr2line', ['-e', 'a.elf', ...twinAddresses], { cwd: folder, encoding: 'utf8' });
+    const told = text
+      .trim()
+      .split('\n')
+      .map((line) =>
+        line.startsWith('??')
+          ? '??:0'
+          : line
+              .replace(/ \(.*\)$/, '')
+              .replace('/./', '/')
+              .slice(folder.length),
+      );
+    return { bytes: new Uint8Array(readFileSync(join(folder, 'a.elf'))), folder, told };
+  });
+
 const code = (table: LineTable, file: string, line: number): bigint => table.addresses(file, line)?.addresses[0] ?? -1n;
 
 describe.skipIf(!has('gcc', 'objdump'))('with gcc and objdump at hand', () => {
@@ -118,48 +144,22 @@ describe.skipIf(!has('gcc', 'objdump'))('with gcc and objdump at hand', () => {
     expect(lines.linesWithCode(`${folder}/a.c`)).toEqual([1, 3, 4, 5, 6, 7, 8]);
   });
 
-  test('each address has the file and line that addr2line tells', async () => {
-    for (const version of ['2', '3', '4', '5'])
-      withFolder((folder) => {
-        mkdirSync(join(folder, 'x'));
-        mkdirSync(join(folder, 'y'));
-        writeFileSync(join(folder, 'x/same.h'), 'static inline int f(int x) {\n  return x + 1;\n}\n');
-        writeFileSync(join(folder, 'y/same.h'), '\nstatic inline int g(int x) {\n  return x + 2;\n}\n');
-        writeFileSync(
-          join(folder, 'a.c'),
-          '#include "x/same.h"\n#include "y/same.h"\nint _start(void) { return f(1) + g(2); }\n',
-        );
-        execFileSync('gcc', [...flags, ...link, `-gdwarf-${version}`, '-Ix', '-o', 'a.elf', './a.c'], { cwd: folder });
-        const bytes = new Uint8Array(readFileSync(join(folder, 'a.elf')));
-        checks.push(
-          moduleOf(bytes).then(({ lines, symbols }) => {
-            expect([...lines.files].sort()).toEqual(['a.c', 'x/same.h', 'y/same.h'].map((file) => `${folder}/${file}`));
-            expect(lines.at(symbols.find(({ name }) => name === 'g')?.address ?? linear(0n))).toMatchObject({
-              line: 2,
-            });
-          }),
-        );
-        const start = 0x40_1000;
-        const addresses = Array.from({ length: 70 }, (_, n) => `0x${(start + n).toString(16)}`);
-        const text = execFileSync('addr2line', ['-e', 'a.elf', ...addresses], { cwd: folder, encoding: 'utf8' });
-        const told = text
-          .trim()
-          .split('\n')
-          .map((line) => line.replace(/ \(.*\)$/, '').replace('/./', '/'));
-        checks.push(
-          moduleOf(bytes).then(({ lines }) => {
-            const ours = addresses.map((address) => lines.at(linear(BigInt(address))));
-            expect(ours.filter((line) => line !== null).length).toBeGreaterThan(40);
-            expect(ours.map((line) => (line === null ? '??:0' : `${line.file}:${line.line}`))).toEqual(
-              told.map((line) => (line.startsWith('??') ? '??:0' : line)),
-            );
-          }),
-        );
-      });
-    expect(checks.length).toBe(8);
-    await Promise.all(checks);
+  test('each address has the file and line that addr2line tells, with files of the same name', async () => {
+    const all: string[][] = [];
+    for (const version of ['2', '3', '4', '5']) {
+      const { bytes, folder, told } = withTwins(version);
+      const { lines, symbols } = await moduleOf(bytes);
+      expect([...lines.files].sort()).toEqual(['a.c', 'x/same.h', 'y/same.h'].map((file) => `${folder}/${file}`));
+      expect(lines.at(symbols.find(({ name }) => name === 'g')?.address ?? linear(0n))).toMatchObject({ line: 2 });
+      const ours = twinAddresses.map((address) => lines.at(linear(BigInt(address))));
+      const shown = ours.map((line) => (line === null ? '??:0' : `${line.file.slice(folder.length)}:${line.line}`));
+      expect(shown.filter((line) => line !== '??:0').length).toBeGreaterThan(40);
+      // binutils 2.40 takes file 1 of version 5 for file 0 here, other than its own objdump.
+      if (version !== '5') expect(shown).toEqual(told);
+      all.push(shown);
+    }
+    expect(all[3]).toEqual(all[2]);
   });
-  const checks: Promise<void>[] = [];
 
   test.each([
     ['zlib', 'as the gABI says'],
