@@ -62,6 +62,8 @@ const loadOptions = ({
   module: modules,
   initrd,
   bios,
+  symbols,
+  sourceMap,
 }: MachineSettings): LoadOptions => ({
   ...(at === undefined ? {} : { load: at }),
   ...(entry === undefined ? {} : { entry }),
@@ -70,4 +72,6 @@ const loadOptions = ({
   ...(modules.length === 0 ? {} : { modules }),
   ...(initrd === undefined ? {} : { initrd }),
   ...(bios === undefined ? {} : { bios }),
+  symbols,
+  sourceMap,
 });

@@ -4,6 +4,8 @@
  */
 
 import { BadInput } from '../program/program';
+import type { SourceMap } from '../program/source-paths';
+import type { SymbolFile } from '../program/symbol-files';
 import { presets } from '../x86/presets';
 
 /** What an option's value is, and thereby how it is written in launch.json and on the command line. */
@@ -21,7 +23,15 @@ export type OptionType =
   /** May be given several times; an array in launch.json. */
   | 'texts'
   | 'file'
+  /** Files with symbols, each perhaps with an offset; may be given several times. */
+  | 'symbols'
+  /** Beginnings of paths and what stands for them: an object in launch.json, several `FROM=TO` on the command line. */
+  | 'paths'
   | 'switch';
+
+/** May be given several times on the command line. */
+export const isList = (type: OptionType | undefined): boolean =>
+  type === 'texts' || type === 'symbols' || type === 'paths';
 
 export interface MachineOption {
   /** As in launch.json; the command line writes `maxInstructions` as `--max-instructions`. */
@@ -105,6 +115,20 @@ export const machineOptions = [
     description: 'A ROM that is mapped below 1 MiB and below 4 GiB and starts at the reset vector.',
   },
   {
+    name: 'symbols',
+    type: 'symbols',
+    placeholder: 'FILE[@OFFSET]',
+    description:
+      'A further file that says what addresses mean: ELF of any kind, a map as nm, ld or NASM write them, or assembly source. The offset is added to its addresses. May be given several times.',
+  },
+  {
+    name: 'sourceMap',
+    type: 'paths',
+    placeholder: 'FROM=TO',
+    description:
+      'Where source files are now: the beginning of a path as the compiler wrote it, and what stands there instead. May be given several times.',
+  },
+  {
     name: 'serial',
     type: 'choice',
     placeholder: 'stdout|none',
@@ -160,6 +184,8 @@ export interface MachineSettings {
   readonly module: readonly string[];
   readonly initrd?: string;
   readonly bios?: string;
+  readonly symbols: readonly SymbolFile[];
+  readonly sourceMap: SourceMap;
   readonly serial: 'stdout' | 'none';
   readonly tlb: 'keep' | 'none';
   readonly featureControl?: number;
@@ -201,6 +227,8 @@ export const readSettings = (raw: RawSettings, label: (name: OptionName) => stri
     module: value<string[] | undefined>('module') ?? [],
     ...optional('initrd'),
     ...optional('bios'),
+    symbols: value<SymbolFile[] | undefined>('symbols') ?? [],
+    sourceMap: value<SourceMap | undefined>('sourceMap') ?? {},
     serial: value('serial'),
     tlb: value('tlb'),
     ...optional('featureControl'),
@@ -234,7 +262,48 @@ const readers: Readonly<Record<OptionType, (given: unknown, option: MachineOptio
     return list.every((item) => typeof item === 'string' && item.trim() !== '') ? list : undefined;
   },
   file: (given) => (typeof given === 'string' && given.trim() !== '' ? given : undefined),
+  symbols: (given) => every(given, readSymbolFile),
+  paths: (given) => {
+    if (typeof given === 'object' && given !== null && !Array.isArray(given))
+      return Object.values(given).every((to) => typeof to === 'string') ? given : undefined;
+    const pairs = every(
+      given,
+      (pair) => /^([^=]+)=(.+)$/.exec(String(pair))?.slice(1, 3) as [string, string] | undefined,
+    );
+    return pairs === undefined ? undefined : Object.fromEntries(pairs);
+  },
   switch: (given) => (typeof given === 'boolean' ? given : undefined),
+};
+
+/** The values of a list, or of one that stands alone; undefined when one of them is wrong. */
+const every = <Value>(given: unknown, read: (one: unknown) => Value | undefined): Value[] | undefined => {
+  const values = (Array.isArray(given) ? given : [given]).map(read);
+  return values.includes(undefined) ? undefined : (values as Value[]);
+};
+
+/** `FILE@OFFSET`, or an object with `file`, `offset` and, for object files, `sections`. */
+const readSymbolFile = (given: unknown): SymbolFile | undefined => {
+  if (typeof given === 'string') {
+    const [, file = given, offset = '0'] = /^(.+)@(-?\w+)$/.exec(given) ?? [];
+    const value = readOffset(offset);
+    if (given.trim() === '') return undefined;
+    return value === undefined ? { file: given, offset: 0n } : { file, offset: value };
+  }
+  if (typeof given !== 'object' || given === null || !('file' in given) || typeof given.file !== 'string')
+    return undefined;
+  const offset = 'offset' in given ? readOffset(given.offset) : 0n;
+  if (given.file.trim() === '' || offset === undefined) return undefined;
+  if (!('sections' in given)) return { file: given.file, offset };
+  if (typeof given.sections !== 'object' || given.sections === null) return undefined;
+  const sections = Object.entries(given.sections).map(([name, at]) => [name, readInteger(at)] as const);
+  if (sections.some(([, at]) => at === undefined)) return undefined;
+  return { file: given.file, offset, sections: Object.fromEntries(sections) as Record<string, bigint> };
+};
+
+const readOffset = (given: unknown): bigint | undefined => {
+  const negative = typeof given === 'string' && given.startsWith('-');
+  const value = readInteger(negative ? given.slice(1) : given);
+  return value === undefined || value >> 64n > 0n ? undefined : negative ? -value : value;
 };
 
 const readValue = (option: MachineOption, given: unknown, label: string): unknown => {
@@ -267,6 +336,10 @@ const right = ({ type, choices = [], minimum, maximum }: MachineOption): string 
       return 'a text is wanted';
     case 'texts':
       return 'texts are wanted';
+    case 'symbols':
+      return 'a file is wanted, such as kernel.elf or kernel.elf@0x100000';
+    case 'paths':
+      return 'a folder and what stands for it are wanted, such as /build=/home/me/src';
   }
 };
 
@@ -321,6 +394,26 @@ export const launchProperties = (): Record<string, object> => ({
   ...sessionProperties,
 });
 
+const addressSchema = { type: ['string', 'integer'] };
+const symbolFileSchema = {
+  anyOf: [
+    { type: 'string' },
+    {
+      type: 'object',
+      required: ['file'],
+      properties: {
+        file: { type: 'string', description: 'The file with the symbols.' },
+        offset: { ...addressSchema, description: 'Added to every address in the file.' },
+        sections: {
+          type: 'object',
+          additionalProperties: addressSchema,
+          description: 'Of an object file: where its sections lie, by name.',
+        },
+      },
+    },
+  ],
+};
+
 const schemaOf = (option: MachineOption): object => {
   const { type, description, choices, minimum, maximum } = option;
   const common = { description, ...(option.default === undefined ? {} : { default: option.default }) };
@@ -338,6 +431,10 @@ const schemaOf = (option: MachineOption): object => {
         : { type: 'string', enum: choices, ...common };
     case 'texts':
       return { type: 'array', items: { type: 'string' }, ...common };
+    case 'symbols':
+      return { type: ['array', 'string'], items: symbolFileSchema, ...common };
+    case 'paths':
+      return { type: 'object', additionalProperties: { type: 'string' }, ...common };
     case 'switch':
       return { type: 'boolean', ...common };
     case 'text':

@@ -37,6 +37,7 @@ export const configurationForFile = async (file?: vscode.Uri): Promise<vscode.De
 /** Attributes with the name of a file, or a list of names with arguments behind them. */
 const options: readonly MachineOption[] = machineOptions;
 const fileAttributes = ['program', ...options.filter(({ type }) => type === 'file').map(({ name }) => name)];
+const symbolAttributes = options.filter(({ type }) => type === 'symbols').map(({ name }) => name);
 const listAttributes = options.filter(({ type }) => type === 'texts').map(({ name }) => name);
 
 /** `${file}` and relative paths become whole names: paths on the desktop, URIs elsewhere. */
@@ -78,6 +79,15 @@ export class LaunchConfigurations implements vscode.DebugConfigurationProvider {
     for (const name of fileAttributes) {
       const value: unknown = given[name];
       if (typeof value === 'string') configuration[name] = wholeName(value, root);
+    }
+    for (const name of symbolAttributes) {
+      const values: unknown = given[name];
+      if (values === undefined) continue;
+      configuration[name] = (Array.isArray(values) ? values : [values]).map((value: unknown) => {
+        if (typeof value === 'string') return wholeName(value, root);
+        if (typeof value !== 'object' || value === null || !('file' in value)) return value;
+        return { ...value, file: wholeName(String(value.file), root) };
+      });
     }
     for (const name of listAttributes) {
       const values: unknown = given[name];
