@@ -1,10 +1,10 @@
 /** `ringside cpu [PRESET]`: the processor models, and of one what it has and what of the real processor is masked. */
 
+import { nearest } from '../debugger/nearest';
 import { describePreset, type PresetDescription } from '../machine/cpu/model';
 import { BadInput } from '../program/program';
 import { presets } from '../x86/presets';
 import type { Run } from './dispatch';
-import { nearest } from './options';
 import { writeOrComplain } from './result';
 
 export const cpu: Run = async ({ operands, values }) => {

@@ -1,7 +1,8 @@
 /** Which command is meant, and its code, loaded when it is asked for so that a run starts fast. */
 
+import { nearest } from '../debugger/nearest';
 import { BadInput } from '../program/program';
-import { type Arguments, commandNamed, commands, nearest, readArguments } from './options';
+import { type Arguments, commandNamed, commands, readArguments } from './options';
 import { version } from './version';
 
 /** Runs a command; gives its exit status. */

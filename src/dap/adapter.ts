@@ -8,14 +8,17 @@ import { ProtocolServer } from '@vscode/debugadapter/lib/protocol';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { describeError, ExpressionError } from '../debugger/expression/syntax';
 import { BadInput, type Files } from '../program/program';
+import { checkArguments } from './argument-types';
 import { breakpointHandlers } from './breakpoint-requests';
 import { codeHandlers } from './code-requests';
 import { Context } from './context';
 import { executionHandlers } from './execution-requests';
 import { expressionHandlers } from './expression-requests';
-import type { Handlers } from './handlers';
-import { lifecycleHandlers } from './lifecycle-requests';
+import { Cancelled, type Handlers, type Ongoing } from './handlers';
+import type { LeftMachines } from './left-machines';
+import { leave, lifecycleHandlers } from './lifecycle-requests';
 import { memoryHandlers } from './memory-requests';
+import { RequestQueue } from './request-queue';
 import { stateHandlers } from './state-requests';
 
 /** Requests that a client makes in passing: their failure is shown where the answer would be. */
@@ -29,42 +32,17 @@ const quiet = new Set([
   'source',
 ]);
 
-/** Arguments without which a request says nothing. */
-const required: Readonly<Record<string, readonly string[]>> = {
-  setBreakpoints: ['source'],
-  setFunctionBreakpoints: ['breakpoints'],
-  setInstructionBreakpoints: ['breakpoints'],
-  setDataBreakpoints: ['breakpoints'],
-  setExceptionBreakpoints: ['filters'],
-  dataBreakpointInfo: ['name'],
-  breakpointLocations: ['source', 'line'],
-  evaluate: ['expression'],
-  setVariable: ['variablesReference', 'name', 'value'],
-  setExpression: ['expression', 'value'],
-  completions: ['text', 'column'],
-  variables: ['variablesReference'],
-  scopes: ['frameId'],
-  readMemory: ['memoryReference', 'count'],
-  writeMemory: ['memoryReference', 'data'],
-  disassemble: ['memoryReference', 'instructionCount'],
-  gotoTargets: ['source', 'line'],
-};
-
-/** @throws BadInput */
-const checkArguments = (command: string, given: Readonly<Record<string, unknown>>): void => {
-  const missing = required[command]?.find((name) => given[name] === undefined || given[name] === null);
-  if (missing !== undefined) throw new BadInput(`the request ${command} needs the argument ${missing}`);
-};
-
 export class Adapter extends ProtocolServer {
   /** The session is over and its answer is sent: the transport can be closed. */
   onEnd: (() => void) | undefined;
   private readonly context: Context;
   private readonly handlers: Handlers;
+  private readonly queue: RequestQueue;
 
-  constructor(files: Files) {
+  /** @param left machines that stay when their client goes, shared by all adapters of this process */
+  constructor(files: Files, left?: LeftMachines) {
     super();
-    this.context = new Context(files, (event, body) => this.sendEvent(new Event(event, body)));
+    this.context = new Context(files, (event, body) => this.sendEvent(new Event(event, body)), left);
     // A message that is no JSON: there is no request to answer.
     this.on('error', ({ body }: DebugProtocol.Event) =>
       this.context.send('output', { category: 'important', output: `a message cannot be read: ${body}\n` }),
@@ -78,42 +56,96 @@ export class Adapter extends ProtocolServer {
       ...memoryHandlers(this.context),
       ...codeHandlers(this.context),
     };
+    this.queue = new RequestQueue(
+      (request, ongoing) => this.answer(request, ongoing),
+      (request) => this.respond(request, new Cancelled()),
+    );
   }
 
-  /** Nobody listens any more: the machine stops. */
+  /** Nobody listens any more: a machine that was attached to goes on alone, any other stops. */
   override dispose(): void {
-    this.context.end();
+    const { context } = this;
+    if (context.attached && context.hasSession && !context.isOver)
+      void leave(context, false).finally(() => context.end());
+    else context.end();
   }
 
   protected override dispatchRequest(request: DebugProtocol.Request): void {
-    void this.answer(request);
+    if (request.command === 'cancel') this.cancel(request);
+    else this.queue.add(request);
   }
 
-  private async answer(request: DebugProtocol.Request): Promise<void> {
-    const response: DebugProtocol.Response = new Response(request);
-    const handler = Object.hasOwn(this.handlers, request.command) ? this.handlers[request.command] : undefined;
+  /** Is done as it comes in: it is about requests that came before it. */
+  private cancel(request: DebugProtocol.Request): void {
+    const given = withoutNulls(request.arguments ?? {}) as DebugProtocol.CancelArguments;
     try {
-      if (handler === undefined) throw new BadInput(`the request ${request.command} is not supported`);
-      const given = request.arguments ?? {};
-      checkArguments(request.command, given);
-      const body = await handler(given as never);
-      if (body !== undefined) response.body = body;
+      checkArguments('cancel', given);
+      const { requestId, progressId } = given;
+      if (requestId !== undefined) this.queue.cancel(requestId);
+      if (progressId !== undefined && !this.context.progress.cancel(progressId))
+        throw new BadInput(`there is nothing of the name ${progressId} to cancel`);
+      this.respond(request, undefined);
     } catch (error) {
-      refuse(response, error, !quiet.has(request.command));
+      this.respond(request, error);
     }
+  }
+
+  /** Does what is asked and answers; a promise where that takes longer. */
+  private answer(request: DebugProtocol.Request, ongoing: Ongoing): Promise<void> | undefined {
+    try {
+      const { command } = request;
+      const handler = Object.hasOwn(this.handlers, command) ? this.handlers[command] : undefined;
+      if (handler === undefined) throw new BadInput(`the request ${command} is not supported`);
+      const given = withoutNulls(request.arguments ?? {});
+      checkArguments(command, given);
+      if (!this.context.greeted && command !== 'initialize' && command !== 'disconnect')
+        throw new BadInput(`the request ${command} came before initialize`);
+      const body = handler(given as never, ongoing);
+      if (!(body instanceof Promise)) this.respond(request, undefined, body);
+      else
+        return body.then(
+          (late) => this.respond(request, ongoing.cancelled ? new Cancelled() : undefined, late),
+          (error) => this.respond(request, error),
+        );
+    } catch (error) {
+      this.respond(request, error);
+    }
+    return undefined;
+  }
+
+  private respond(request: DebugProtocol.Request, error: unknown, body?: unknown): void {
+    const response: DebugProtocol.Response = new Response(request);
+    if (error !== undefined) refuse(response, error, !quiet.has(request.command));
+    else if (body !== undefined) response.body = body;
     this.sendResponse(response);
     this.context.answered();
   }
 }
 
+/** Some clients write null for what is not there. */
+const withoutNulls = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, one]) => one !== null)
+      .map(([name, one]) => [name, withoutNulls(one)]),
+  );
+};
+
 const INTERNAL = 8;
 const BAD_INPUT = 2;
 
 const refuse = (response: DebugProtocol.Response, error: unknown, showUser: boolean): void => {
+  response.success = false;
+  // The protocol's own word, at which clients keep quiet.
+  if (error instanceof Cancelled) {
+    response.message = 'cancelled';
+    return;
+  }
   const expected = error instanceof BadInput || error instanceof ExpressionError;
   const text =
     error instanceof ExpressionError ? describeError(error) : error instanceof Error ? error.message : String(error);
-  response.success = false;
   response.message = expected ? text : `internal error of Ringside, please report it: ${text}`;
   response.body = {
     error: { id: expected ? BAD_INPUT : INTERNAL, format: response.message, showUser },

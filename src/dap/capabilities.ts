@@ -3,7 +3,8 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { exceptionFilters } from './exception-filters';
 
-export const capabilities = (): DebugProtocol.Capabilities => ({
+/** @param stays whether a machine can stay when its client goes, because another one could come back to it */
+export const capabilities = (stays = true): DebugProtocol.Capabilities => ({
   supportsConfigurationDoneRequest: true,
   supportsFunctionBreakpoints: true,
   supportsConditionalBreakpoints: true,
@@ -31,5 +32,15 @@ export const capabilities = (): DebugProtocol.Capabilities => ({
   supportsLoadedSourcesRequest: true,
   supportsRestartRequest: true,
   supportsTerminateRequest: true,
+  supportsRestartFrame: true,
+  supportsStepInTargetsRequest: true,
+  supportsSingleThreadExecutionRequests: true,
+  supportsTerminateThreadsRequest: true,
+  supportsCancelRequest: true,
   supportTerminateDebuggee: true,
+  supportSuspendDebuggee: stays,
 });
+
+/** What turns out to be otherwise when the machine is known; undefined when nothing does. */
+export const capabilitiesFor = (vcpus: number): DebugProtocol.Capabilities | undefined =>
+  vcpus > 1 ? undefined : { supportsSingleThreadExecutionRequests: false, supportsTerminateThreadsRequest: false };

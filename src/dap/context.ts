@@ -14,8 +14,8 @@ import { Handles } from './handles';
 import type { Debuggee, LeftMachines } from './left-machines';
 import { Locations } from './locations';
 import { lookAt } from './memory-requests';
-import { Shown } from './shown';
 import { Progress } from './progress';
+import { Shown } from './shown';
 import { announce } from './stopped-event';
 
 export type SendEvent = (event: string, body?: object) => void;
@@ -71,6 +71,10 @@ export class Context {
   pause: Pause | undefined;
   /** The machine was found running or suspended: it is not this client's own. */
   attached = false;
+  /** The client has introduced itself. */
+  greeted = false;
+  /** To be ended when the machine is left to another client. */
+  readonly untilLeft: (() => void)[] = [];
   private debuggee: Debuggee | undefined;
   private motion: Promise<void> = Promise.resolve();
   /** Why each vCPU stands where it stands, until it goes on. */
@@ -80,6 +84,8 @@ export class Context {
   private readonly after: (() => void)[] = [];
   private over = false;
   private gone = false;
+  /** The vCPU on which a pause was asked for. */
+  private wanted: number | undefined;
   private quiescing = false;
 
   constructor(files: Files, send: SendEvent, left?: LeftMachines) {
@@ -127,6 +133,7 @@ export class Context {
     this.text.flush();
     release();
     debuggee.session.onProgress(undefined);
+    this.debuggee = undefined;
     return left.leave(debuggee, this.pause ?? { reason: 'pause', vcpu: debuggee.session.machine.current }, suspended);
   }
 
@@ -158,12 +165,11 @@ export class Context {
 
   /** Starts a motion once the answer has been sent; when it ends, tells the client. */
   move(motion: (session: Session) => Promise<Pause>, options: MotionOptions = {}): void {
-    const { session } = this;
-    if (this.over) throw new BadInput('the program is over');
-    if (session.running || this.pause === undefined) throw new BadInput('the machine is running; pause it first');
+    const session = this.standing();
     const { only } = options;
-    const from = this.pause.vcpu;
+    const from = this.pause?.vcpu ?? 0;
     this.pause = undefined;
+    this.wanted = undefined;
     if (only === undefined) this.reasons.clear();
     else this.reasons.delete(only);
     this.later(() => {
@@ -190,6 +196,7 @@ export class Context {
     shown?.end();
     this.text.flush();
     if (this.debuggee?.session !== session) return;
+    if (pause.reason === 'pause') pause = { reason: 'pause', vcpu: this.wanted ?? pause.vcpu };
     this.stand(pause);
     if (this.over || this.quiescing) return;
     this.tellThreads();
@@ -200,6 +207,19 @@ export class Context {
   stand(pause: Pause): void {
     this.pause = pause;
     this.reasons.set(pause.vcpu, pause);
+  }
+
+  /** The machine while it stands still. @throws BadInput */
+  standing(): Session {
+    const { session } = this;
+    if (this.over) throw new BadInput('the program is over');
+    if (session.running || this.pause === undefined) throw new BadInput('the machine is running; pause it first');
+    return session;
+  }
+
+  /** The pause that comes next was asked for on this vCPU. */
+  pauseFor(vcpu: number): void {
+    this.wanted = vcpu;
   }
 
   /** Why a vCPU stands where it stands: one that was left alone keeps its reason while others go on. */

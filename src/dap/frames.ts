@@ -12,7 +12,7 @@ export const frameId = (vcpu: number, index: number): number => FRAMES * (vcpu +
 /** @throws BadInput */
 export const vcpuOfThread = (context: Context, thread: number | undefined): number => {
   if (thread === undefined) return currentVcpu(context);
-  return context.session.vcpu(thread - 1).index;
+  return vcpuAt(context, thread - 1, `there is no thread ${thread}`);
 };
 
 export interface FramePlace {
@@ -23,8 +23,13 @@ export interface FramePlace {
 /** Where a frame's number points; without one, the stopped vCPU's innermost frame. */
 export const frameOf = (context: Context, id: number | undefined): FramePlace => {
   if (id === undefined) return { vcpu: currentVcpu(context), index: 0 };
-  const vcpu = Math.floor(id / FRAMES) - 1;
-  return { vcpu: context.session.vcpu(vcpu).index, index: id % FRAMES };
+  const vcpu = vcpuAt(context, Math.floor(id / FRAMES) - 1, `there is no frame ${id}`);
+  return { vcpu, index: id % FRAMES };
+};
+
+const vcpuAt = ({ session }: Context, index: number, problem: string): number => {
+  if (session.machine.cpus[index] === undefined) throw new BadInput(problem);
+  return index;
 };
 
 const currentVcpu = (context: Context): number => context.pause?.vcpu ?? context.session.machine.current;

@@ -1,67 +1,202 @@
-/** From the first greeting to the end: initialize, launch, configurationDone, restart, terminate, disconnect. */
+/** From the first greeting to the end: initialize, launch or attach, configurationDone, restart, terminate, disconnect. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { parseEventFilters } from '../debugger/event-filter';
 import { traceLine } from '../debugger/event-text';
-import { machineOptions, type OptionName, readSettings } from '../debugger/machine-options';
+import { machineOptions, type OptionName, readInteger, readSettings } from '../debugger/machine-options';
 import { Session } from '../debugger/session';
+import { bitness } from '../debugger/vcpu-view';
 import { BadInput } from '../program/program';
-import { restoreBreakpoints } from './breakpoint-requests';
-import { capabilities } from './capabilities';
+import { breakpointHandlers, restoreBreakpoints } from './breakpoint-requests';
+import { capabilities, capabilitiesFor } from './capabilities';
 import type { Context } from './context';
-import type { Handlers } from './handlers';
+import { Cancelled, type Handlers } from './handlers';
+import { attachAttributes, launchAttributes, unknownAttributes } from './launch-attributes';
+import type { Debuggee } from './left-machines';
+import { Outlet } from './outlet';
+import { announce } from './stopped-event';
 
 type Launch = DebugProtocol.LaunchRequestArguments & Record<string, unknown>;
+type Attach = DebugProtocol.AttachRequestArguments & Record<string, unknown>;
 
-export const lifecycleHandlers = (context: Context, end: () => void): Handlers => ({
-  initialize: (args: DebugProtocol.InitializeRequestArguments) => {
-    context.client = args;
-    return capabilities();
-  },
+export const lifecycleHandlers = (context: Context, end: () => void): Handlers => {
+  /** What is done when the client has set its breakpoints. */
+  let configured: (() => void) | undefined;
 
-  launch: async (args: Launch) => {
-    context.launched = args;
-    context.session = await start(context, args);
-    context.later(() => context.send('initialized'));
-  },
+  /** The machine is there, and the client is asked for its breakpoints. */
+  const ready = (startMethod: 'launch' | 'attach', begin: () => void): void => {
+    configured = begin;
+    context.later(() => {
+      tellProcess(context, startMethod);
+      const changed = capabilitiesFor(context.session.machine.cpus.length);
+      if (changed !== undefined) context.send('capabilities', { capabilities: changed });
+      context.send('initialized');
+    });
+  };
+  const refuseSecond = (): void => {
+    if (context.isOver) throw new BadInput('the program is over');
+    if (context.hasSession) throw new BadInput('a program is being debugged already; restart starts it again');
+  };
 
-  attach: () => {
-    throw new BadInput('a simulated machine cannot be attached to; use "request": "launch"');
-  },
+  return {
+    initialize: (args: DebugProtocol.InitializeRequestArguments) => {
+      if (context.greeted) throw new BadInput('initialize is the first request, and comes once');
+      context.greeted = true;
+      context.client = args;
+      return capabilities(context.left !== undefined);
+    },
 
-  configurationDone: () => begin(context),
+    launch: async (args: Launch) => {
+      refuseSecond();
+      warn(context, args, launchAttributes());
+      const debuggee = await load(context, args, 'Loading');
+      context.take(debuggee, { reason: 'entry', vcpu: debuggee.session.machine.current });
+      ready('launch', () => begin(context));
+    },
 
-  restart: async (args: { readonly arguments?: Launch }) => {
-    await context.quiesce();
-    context.text.flush();
-    const next = args.arguments ?? context.launched;
-    context.session = await start(context, next);
-    context.launched = next;
-    restoreBreakpoints(context);
-    begin(context);
-  },
+    attach: async (args: Attach) => {
+      refuseSecond();
+      warn(context, args, attachAttributes());
+      if (context.left === undefined)
+        throw new BadInput(
+          'there is no machine to attach to: this adapter serves one client and ends with it; `ringside dap --port` serves machines that stay',
+        );
+      const { debuggee, pause, wasRunning } = await context.left.take(machineNumber(args.machine));
+      context.attached = true;
+      context.take(debuggee, pause);
+      debuggee.outlet.connect(context);
+      ready('attach', () => {
+        if (wasRunning && args.stopOnEntry !== true) context.move((session) => session.continue());
+        else context.later(() => announce(context, pause));
+      });
+    },
 
-  terminate: async () => {
-    await context.quiesce();
-    context.later(() => context.finish(undefined));
-  },
+    configurationDone: () => {
+      const go = configured;
+      configured = undefined;
+      if (go === undefined)
+        throw new BadInput(context.hasSession ? 'the configuration is done already' : 'no program was launched yet');
+      go();
+    },
 
-  disconnect: () => {
-    context.end();
-    context.later(end);
-  },
-});
+    restart: async (args: { readonly arguments?: Launch }) => {
+      const { session } = context;
+      if (context.isOver) throw new BadInput('the program is over');
+      const stood = context.pause !== undefined;
+      await context.quiesce();
+      context.text.flush();
+      const { launched } = context;
+      const next = context.attached || !isLaunch(args.arguments) ? launched : { ...args.arguments };
+      let debuggee: Debuggee;
+      try {
+        debuggee = await load(context, next, 'Restarting');
+      } catch (error) {
+        // The machine that was there is still there, but stands still now.
+        if (!stood && !context.isOver) context.later(() => announce(context, context.pauseOf(session.machine.current)));
+        throw error;
+      }
+      context.take(debuggee, { reason: 'entry', vcpu: debuggee.session.machine.current });
+      restoreBreakpoints(context);
+      configured = undefined;
+      context.later(() => tellProcess(context, 'launch'));
+      begin(context, stood);
+    },
 
-/** Stops before the first instruction or lets the machine run. */
-const begin = (context: Context): void => {
+    terminate: async () => {
+      await context.quiesce();
+      context.later(() => context.finish(undefined));
+    },
+
+    disconnect: async (args: DebugProtocol.DisconnectArguments) => {
+      const stays =
+        args.terminateDebuggee === undefined
+          ? context.attached || args.suspendDebuggee === true
+          : !args.terminateDebuggee;
+      if (stays && context.hasSession && !context.isOver) await leave(context, args.suspendDebuggee === true);
+      context.later(() => {
+        context.end();
+        end();
+      });
+    },
+  };
+};
+
+const tellProcess = (context: Context, startMethod: 'launch' | 'attach'): void => {
+  const { machine } = context.session;
+  const first = machine.cpus[0];
+  const { program, bios } = context.launched;
+  context.send('process', {
+    name: String(program ?? bios),
+    isLocalProcess: true,
+    startMethod,
+    ...(first === undefined ? {} : { pointerSize: bitness(first.state) }),
+  });
+};
+
+const warn = (context: Context, args: Launch | Attach, attributes: Readonly<Record<string, object>>): void => {
+  const line = unknownAttributes(args, attributes);
+  if (line !== undefined) context.note(line);
+};
+
+const isLaunch = (args: Launch | undefined): args is Launch =>
+  args !== undefined && (args.program !== undefined || args.bios !== undefined);
+
+/** @throws BadInput */
+const machineNumber = (given: unknown): number | undefined => {
+  if (given === undefined) return undefined;
+  const number = readInteger(given);
+  if (number === undefined) throw new BadInput('machine: the number of a machine is wanted');
+  return Number(number);
+};
+
+/** The client goes and the machine stays, where somebody can come back to it. */
+export const leave = async (context: Context, suspended: boolean): Promise<void> => {
+  if (context.left === undefined) {
+    context.note(
+      'the machine ends with this connection: nobody could come back to it (`ringside dap --port` serves machines that stay)',
+    );
+    return;
+  }
+  const number = await context.leave(suspended, () => releaseBreakpoints(context));
+  if (number === undefined) return;
+  context.note(`the machine stays, ${suspended ? 'suspended' : 'running'}: attach to machine ${number}`);
+};
+
+/** Whatever this client wanted to stop at. */
+const releaseBreakpoints = (context: Context): void => {
+  const handlers = breakpointHandlers(context) as Readonly<Record<string, (args: object) => unknown>>;
+  for (const path of context.wishes.sources.keys()) handlers.setBreakpoints?.({ source: { path }, breakpoints: [] });
+  for (const group of ['Function', 'Instruction', 'Data']) handlers[`set${group}Breakpoints`]?.({ breakpoints: [] });
+  handlers.setExceptionBreakpoints?.({ filters: [] });
+  const { breakpoints } = context.session;
+  for (const { id } of breakpoints.list()) breakpoints.remove(id);
+  for (const release of context.untilLeft.splice(0)) release();
+};
+
+/** Stops before the first instruction or lets the machine run. @param unasked the client believes that it stands */
+const begin = (context: Context, unasked = false): void => {
   const { stopOnEntry, noDebug } = context.launched;
   if (stopOnEntry === true && noDebug !== true)
-    context.move((session) => Promise.resolve({ reason: 'entry', vcpu: session.machine.current }));
-  else context.move((session) => session.continue());
+    context.later(() => announce(context, { reason: 'entry', vcpu: context.session.machine.current }));
+  else context.move((session) => session.continue(), { unasked });
 };
 
 /** @throws BadInput */
-const start = async (context: Context, args: Launch): Promise<Session> => {
+const load = async (context: Context, args: Launch, title: string): Promise<Debuggee> => {
+  let cancelled = false;
+  const shown = context.progress.start(title, () => {
+    cancelled = true;
+  });
+  try {
+    const debuggee = await start(context, args);
+    if (cancelled || context.isOver) throw new Cancelled();
+    return debuggee;
+  } finally {
+    shown?.end();
+  }
+};
+
+const start = async (context: Context, args: Launch): Promise<Debuggee> => {
   const program = optionalText(args, 'program');
   const settings = readSettings(
     Object.fromEntries(machineOptions.map(({ name }) => [name, args[name]])) as Partial<Record<OptionName, unknown>>,
@@ -69,16 +204,17 @@ const start = async (context: Context, args: Launch): Promise<Session> => {
   );
   if (program === undefined && settings.bios === undefined)
     throw new BadInput('program: which program? give the name of a file');
+  const outlet = new Outlet(context);
   const session = await Session.start({
     files: context.files,
     program: program ?? null,
     settings,
-    sinks: { serial: context.text.put, console: context.text.put },
-    note: (line, breakpoint) => context.note(line, breakpoint),
+    sinks: { serial: outlet.put, console: outlet.put },
+    note: outlet.note,
     stepIntoInterrupts: args.stepIntoInterrupts === true,
   });
   trace(context, session, args.trace);
-  return session;
+  return { session, outlet, launched: args };
 };
 
 const optionalText = (args: Launch, name: string): string | undefined => {
@@ -94,8 +230,9 @@ const trace = (context: Context, session: Session, wanted: unknown): void => {
   const filters = list.filter((text) => text.trim() !== '').flatMap(parseEventFilters);
   if (filters.length === 0) return;
   const { machine } = session;
-  machine.events.on([...new Set(filters.map(({ kind }) => kind))], (event) => {
+  const release = machine.events.on([...new Set(filters.map(({ kind }) => kind))], (event) => {
     if (!filters.some((filter) => filter.matches(event))) return;
     context.send('output', { category: 'console', output: `${traceLine(event, machine.cpus.length)}\n` });
   });
+  context.untilLeft.push(release);
 };

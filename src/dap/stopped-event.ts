@@ -3,7 +3,7 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { explainChain, vectorName } from '../debugger/explain';
 import type { Pause } from '../debugger/run-control';
-import { pauseText } from '../debugger/session';
+import { chainOf, pauseText } from '../debugger/session';
 import type { Context } from './context';
 import { threadId } from './frames';
 
@@ -13,7 +13,10 @@ type Words = Pick<Stopped, 'reason' | 'description' | 'text' | 'hitBreakpointIds
 /** Endings at which there is still something to look at. */
 const inspectable = new Set(['halted', 'triple-fault', 'no-progress']);
 
-export const announce = (context: Context, pause: Pause): void => {
+export const announce = (context: Context, pause: Pause = { reason: 'pause', vcpu: 0 }): void => {
+  context.stand(pause);
+  const chain = chainOf(pause);
+  if (chain.length > 0) context.noteGroup(['triple fault:', ...explainChain(chain)]);
   if (
     pause.reason === 'ending' &&
     (pause.stop === undefined || !inspectable.has(pause.ending.outcome) || noDebug(context))
@@ -24,7 +27,6 @@ export const announce = (context: Context, pause: Pause): void => {
   }
   const body: Stopped = { ...words(context, pause), threadId: threadId(pause.vcpu), allThreadsStopped: true };
   context.send('stopped', body);
-  context.shown.stopped();
   context.memoryChanged();
 };
 

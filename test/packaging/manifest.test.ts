@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import manifest from '../../package.json';
-import { launchAttributes } from '../../src/extension/launch-attributes';
+import { launchAttributes } from '../../src/dap/launch-attributes';
 
 const [debuggerOf] = manifest.contributes.debuggers;
 
