@@ -3,24 +3,23 @@
  * shows comes from here; nothing here knows who shows it.
  */
 
-import { CS } from '../machine/core/state';
 import type { Machine } from '../machine/pc';
 import type { VirtualCpu } from '../machine/virtual-cpu';
 import { BadInput, type Files } from '../program/program';
 import type { LinearAddress } from '../x86/address';
+import type { Space } from './address';
 import { bootMachine, type Sinks } from './boot';
 import { type Breakpoint, Breakpoints } from './breakpoints';
-import type { CodeView } from './disassemble';
+import { type CodeView, codeViewOf } from './code-view';
 import { VcpuEnvironment } from './environment';
 import type { EventFilter } from './event-filter';
 import { functionsOf } from './functions';
-import { peekLinear } from './guest-memory';
 import type { MachineSettings } from './machine-options';
 import type { ProgramInfo } from './program-info';
 import { type FaultStop, type Pause, RunControl } from './run-control';
 import { type StepInTarget, stepInTargets, stepIntoTarget } from './step-in-targets';
 import { type Depth, type Granularity, Stepper } from './stepping';
-import { bitness, liveVcpus } from './vcpu-view';
+import { liveVcpus } from './vcpu-view';
 
 export { chainOf, pauseText } from './pause-text';
 
@@ -167,16 +166,8 @@ export class Session {
     return environment;
   }
 
-  /** Code as the vCPU would decode it now. */
-  codeView(index: number): CodeView {
-    const vcpu = this.vcpu(index);
-    const bits = bitness(vcpu.state);
-    return {
-      read: (address, length) => peekLinear(vcpu.cpu, address, length),
-      bits,
-      info: this.info,
-      base: bits === 64 ? 0n : vcpu.state.segmentBase(CS),
-      isNative: (address) => this.machine.natives.at(Number(address)) !== undefined,
-    };
+  /** Code as the vCPU would decode it now; `near` tells which part of another space than the linear one. */
+  codeView(index: number, space: Space = 'linear', near = 0n): CodeView {
+    return codeViewOf(this.machine, this.vcpu(index), this.info, space, near);
   }
 }

@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type CodeView, disassembleBackward, disassembleForward } from '../../src/debugger/disassemble';
 import { ProgramInfo } from '../../src/debugger/program-info';
+import type { Session } from '../../src/debugger/session';
+import { MemoryFiles } from '../../src/program/files-memory';
 import { linear } from '../../src/x86/address';
 import { debug } from './guest-session';
 
@@ -80,7 +82,7 @@ test('rows carry labels and lines; branches and absolute memory name their targe
     ['jmp 0x100009 <start.end>', 'start', 2, undefined],
     ['mov eax, [0x10000a] <cell>', undefined, 3, undefined],
     ['ret', 'start.end', 4, undefined],
-    ['db 0xff', 'cell', 5, true],
+    ['db 0xff, 0xff, 0xff, 0xff', 'cell', 5, true],
   ]);
 });
 
@@ -90,4 +92,90 @@ test('16-bit code is decoded as such, with targets relative to its segment', asy
     'mov ax, [0x1234]',
     'jmp 0x7c00 <start>',
   ]);
+});
+
+/** The same bytes without the names and lines of their source. */
+const nameless = async (source: string): Promise<Session> => {
+  const { program } = (await debug(source)).session.info;
+  const code = program.segments.find(({ physical }) => physical === START)?.bytes ?? new Uint8Array();
+  const files = new MemoryFiles({ 'guest.bin': code });
+  return (await debug('', { load: '0x100000', mode: '64' }, { files, program: 'guest.bin' })).session;
+};
+
+// The tables hide that `over` begins an instruction: from any byte of them, decoding runs into it.
+const hidden = `bits 64
+        jmp over
+        times 30 db 0x48, 0xb8
+over:   mov rbx, 0x1122334455667788
+        xor eax, eax
+        hlt
+`;
+const HLT = linear(START + 0x4an);
+
+test('what the machine has decoded is exact without symbols and lines; before that, rows are a guess and say so', async () => {
+  const session = await nameless(hidden);
+  expect(disassembleForward(session.codeView(0), HLT, 1)).toMatchObject([{ text: 'hlt' }]);
+  const before = disassembleBackward(session.codeView(0), HLT, 40);
+  expect(before.filter(({ address, invalid }) => address > START && invalid !== true)).toEqual([]);
+  await session.continue();
+  const rows = disassembleBackward(session.codeView(0), HLT, 2);
+  expect(rows.map(({ text, invalid }) => [text, invalid])).toEqual([
+    ['mov rbx, 0x1122334455667788', undefined],
+    ['xor eax, eax', undefined],
+  ]);
+});
+
+test('data of the source is shown as data, marked, and never joined with the code behind it', async () => {
+  const { session } = await debug(hidden);
+  const view = session.codeView(0);
+  const rows = disassembleForward(view, linear(START), 12);
+  expect(rows.slice(1, 9).map(({ text, invalid }) => [text.slice(0, 14), invalid])).toEqual(
+    Array.from({ length: 8 }, () => ['db 0x48, 0xb8,', true]),
+  );
+  expect(rows.slice(9).map(({ text }) => text)).toEqual(['mov rbx, 0x1122334455667788', 'xor eax, eax', 'hlt']);
+  // From the middle of the data, the row asked for is there, and the code behind it still whole.
+  const middle = disassembleForward(view, linear(START + 0x3dn), 2);
+  expect(middle.map(({ text }) => text)).toEqual(['db 0xb8', 'mov rbx, 0x1122334455667788']);
+});
+
+test('data that is executed is shown as the instruction that it is', async () => {
+  const { session } = await debug('bits 64\n db 0x31, 0xc0\n db 0xeb, 0xfe\n db 0x90\n');
+  const texts = () => disassembleForward(session.codeView(0), linear(START), 3).map(({ text }) => text);
+  expect(texts()).toEqual(['xor eax, eax', 'db 0xeb, 0xfe', 'db 0x90']);
+  await session.step(0, 'into', 'instruction');
+  await session.step(0, 'into', 'instruction');
+  expect(texts()).toEqual(['xor eax, eax', 'jmp 0x100002', 'db 0x90']);
+});
+
+test('physical memory is disassembled as such', async () => {
+  const { session } = await debug(`bits 64
+start:  mov edi, 0x93000
+        mov qword [rdi + 8], 0x83       ; linear 0x300000 becomes physical 0x100000
+        mov rax, cr3
+        mov cr3, rax
+        jmp start
+`);
+  for (let n = 0; n < 4; n++) await session.step(0, 'into', 'instruction');
+  const first = (space: 'linear' | 'phys', address: bigint) =>
+    disassembleForward(session.codeView(0, space, address), linear(address), 1)[0];
+  expect(first('phys', START)).toMatchObject({ text: 'mov edi, 0x93000', symbol: 'start' });
+  expect(first('linear', 0x30_0000n)).toMatchObject({ text: 'mov edi, 0x93000' });
+  expect(first('phys', 0x30_0000n)).toMatchObject({ text: 'add [rax], al' });
+  expect(first('phys', 1n << 52n)).toMatchObject({ text: '??', invalid: true });
+});
+
+test('many rows backwards cost about as many decodings, also where nothing is known', async () => {
+  const bytes = Uint8Array.from({ length: 100_000 }, (_, n) => (n * 7919) >>> 3);
+  let read = 0;
+  const { read: plain, ...rest } = view(bytes);
+  const counted: CodeView = {
+    ...rest,
+    read: (address, length) => {
+      read += length;
+      return plain(address, length);
+    },
+  };
+  const rows = disassembleBackward(counted, linear(START + 100_000n), 10_000);
+  expect(rows).toHaveLength(10_000);
+  expect(read).toBeLessThan(1_000_000);
 });

@@ -83,6 +83,11 @@ export class CodeCache {
     return page.any[address & 0xfff] || this.decode(address, mode);
   }
 
+  /** By offset in a physical page, not 0 where an instruction was decoded: for who shows code. */
+  instructionsOf(page: number, mode: DecodeMode): Uint32Array | undefined {
+    return this.pages.get(page * 4 + mode)?.any;
+  }
+
   hasBreak(offset: number): boolean {
     return this.breaks[offset] !== 0;
   }
