@@ -1,7 +1,11 @@
-/** `ringside dap`: the debug adapter on stdin and stdout, or for one client after another on a TCP port. */
+/**
+ * `ringside dap`: the debug adapter on stdin and stdout, or on a TCP port for any number of clients, where a machine
+ * can outlive its client and be attached to by the next.
+ */
 
 import { type AddressInfo, createServer } from 'node:net';
 import { Adapter } from '../dap/adapter';
+import { LeftMachines } from '../dap/left-machines';
 import { readInteger } from '../debugger/machine-options';
 import { BadInput } from '../program/program';
 import type { Run } from './dispatch';
@@ -34,8 +38,9 @@ const readPort = (text: string): number => {
 
 const serveTcp = (port: number): Promise<number> =>
   new Promise((resolve, reject) => {
+    const left = new LeftMachines();
     const server = createServer((socket) => {
-      const adapter = new Adapter(new DiskFiles());
+      const adapter = new Adapter(new DiskFiles(), left);
       adapter.onEnd = () => socket.end();
       socket.on('close', () => adapter.dispose());
       socket.on('error', () => socket.destroy());

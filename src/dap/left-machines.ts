@@ -35,6 +35,9 @@ export class LeftMachines {
   private readonly left: Left[] = [];
   private count = 0;
 
+  /** @param onLeft is called when a machine stays behind */
+  constructor(private readonly onLeft: () => void = () => {}) {}
+
   /** The machine stands still at `pause`; without one it goes on by itself. @returns its number */
   leave(debuggee: Debuggee, pause: Pause, suspended: boolean): number {
     const { session, outlet } = debuggee;
@@ -44,6 +47,7 @@ export class LeftMachines {
       ? Promise.resolve(pause)
       : session.continue().catch((): Pause => ({ reason: 'pause', vcpu: session.machine.current }));
     this.left.push({ number, debuggee, running: !suspended, motion });
+    this.onLeft();
     return number;
   }
 
@@ -51,7 +55,8 @@ export class LeftMachines {
   async take(wanted: number | undefined): Promise<Taken> {
     const at = wanted === undefined ? this.left.length - 1 : this.left.findIndex(({ number }) => number === wanted);
     const [found] = at < 0 ? [] : this.left.splice(at, 1);
-    if (found === undefined) throw new BadInput(`machine ${wanted ?? ''}: ${this.choices()}`.replace('machine :', ''));
+    if (found === undefined)
+      throw new BadInput(wanted === undefined ? this.choices() : `machine ${wanted}: ${this.choices()}`);
     const { session } = found.debuggee;
     if (session.running) session.pause();
     const pause = await found.motion;

@@ -6,12 +6,24 @@ import { configurationForFile, LaunchConfigurations } from './launch-configurati
 
 /** @param startWorker starts the worker in which the machine and its debug adapter live, one for each session */
 export const activateWith = (context: vscode.ExtensionContext, startWorker: () => Promise<AdapterWorker>): void => {
+  /** Workers whose machines have no client, the last one last. */
+  const left: AdapterWorker[] = [];
+  context.subscriptions.push({
+    dispose: () => {
+      for (const worker of left.splice(0)) worker.end();
+    },
+  });
   const { DebugConfigurationProviderTriggerKind: trigger } = vscode;
   const configurations = new LaunchConfigurations();
   context.subscriptions.push(
     vscode.debug.registerDebugAdapterDescriptorFactory('ringside', {
-      createDebugAdapterDescriptor: async () =>
-        new vscode.DebugAdapterInlineImplementation(new AdapterRelay(await startWorker())),
+      createDebugAdapterDescriptor: async ({ configuration: { request, port, host } }) => {
+        if (request === 'attach' && port !== undefined) return new vscode.DebugAdapterServer(port, host);
+        // A worker without a machine says by itself that there is nothing to attach to.
+        const worker = (request === 'attach' ? left.pop() : undefined) ?? (await startWorker());
+        worker.send({ kind: 'client' });
+        return new vscode.DebugAdapterInlineImplementation(new AdapterRelay(worker, (kept) => left.push(kept)));
+      },
     }),
     vscode.debug.registerDebugConfigurationProvider('ringside', configurations, trigger.Initial),
     vscode.debug.registerDebugConfigurationProvider('ringside', configurations.dynamic, trigger.Dynamic),

@@ -17,10 +17,17 @@ export class AdapterRelay implements vscode.DebugAdapter {
   private readonly sent = new vscode.EventEmitter<vscode.DebugProtocolMessage>();
   readonly onDidSendMessage = this.sent.event;
   private ended = false;
+  private stays = false;
 
-  constructor(private readonly worker: AdapterWorker) {
+  /** @param keep takes the worker when its machine outlives this client */
+  constructor(
+    private readonly worker: AdapterWorker,
+    private readonly keep: (worker: AdapterWorker) => void,
+  ) {
     worker.receive((message) => {
+      if (this.ended) return;
       if (message.kind === 'protocol') this.sent.fire(message.message);
+      else if (message.kind === 'stays') this.stays = true;
       else void this.read(message.request, message.uri);
     });
     worker.failed((why) => this.giveUp(why));
@@ -31,8 +38,10 @@ export class AdapterRelay implements vscode.DebugAdapter {
   }
 
   dispose(): void {
+    if (this.ended) return;
     this.ended = true;
-    this.worker.end();
+    if (this.stays) this.keep(this.worker);
+    else this.worker.end();
     this.sent.dispose();
   }
 

@@ -13,7 +13,7 @@ export class WorkspaceFiles implements Files {
 
   constructor(private readonly host: Port<ToWorker, FromWorker>) {
     host.receive((message) => {
-      if (message.kind === 'protocol') return;
+      if (message.kind !== 'file' && message.kind !== 'no-file') return;
       const waiter = this.waiting.get(message.request);
       this.waiting.delete(message.request);
       if (message.kind === 'file') waiter?.found(message.bytes);

@@ -3,13 +3,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import manifest from '../../package.json';
-import { launchAttributes } from '../../src/dap/launch-attributes';
+import { attachAttributes, launchAttributes } from '../../src/dap/launch-attributes';
 
 const [debuggerOf] = manifest.contributes.debuggers;
 
 test('the launch attributes are those of the table of options; `npm run manifest` writes them', () => {
   const { properties } = debuggerOf?.configurationAttributes.launch ?? {};
   expect(properties).toEqual(JSON.parse(JSON.stringify(launchAttributes())));
+  const { attach } = debuggerOf?.configurationAttributes ?? {};
+  expect(attach?.properties).toEqual(JSON.parse(JSON.stringify(attachAttributes())));
 });
 
 test('every launch attribute has a type, a description, and a default or none that could be meant', () => {
@@ -20,13 +22,19 @@ test('every launch attribute has a type, a description, and a default or none th
 });
 
 test('configurations and snippets use only attributes that exist', () => {
-  const known = new Set(['type', 'request', 'name', ...Object.keys(launchAttributes())]);
+  const known = {
+    launch: new Set(['type', 'request', 'name', ...Object.keys(launchAttributes())]),
+    attach: new Set(['type', 'request', 'name', ...Object.keys(attachAttributes())]),
+  };
   const bodies = [
     ...(debuggerOf?.initialConfigurations ?? []),
     ...(debuggerOf?.configurationSnippets.map(({ body }) => body) ?? []),
   ];
   expect(bodies.length).toBeGreaterThan(2);
-  for (const body of bodies) expect(Object.keys(body).filter((name) => !known.has(name))).toEqual([]);
+  for (const body of bodies) {
+    const names = known[body.request as keyof typeof known];
+    expect(Object.keys(body).filter((name) => !names.has(name))).toEqual([]);
+  }
 });
 
 test('breakpoints can be set in every language in which F5 offers the debugger', () => {
