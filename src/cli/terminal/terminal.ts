@@ -1,48 +1,51 @@
-/** The terminal debugger: takes command lines, does them, and tells where the machine stands. */
+/** The terminal debugger: gives lines to the console, prints what it says, and tells where the machine stands. */
 
+import type { Output } from '../../debugger/console/command';
+import { Console } from '../../debugger/console/console';
+import { codeRow } from '../../debugger/console/look-commands';
 import { disassembleOne } from '../../debugger/disassemble';
 import type { Ending } from '../../debugger/endings';
-import { eventFilterExamples } from '../../debugger/event-filter';
 import { explainChain } from '../../debugger/explain';
-import { describeError, ExpressionError } from '../../debugger/expression/syntax';
-import { nearest } from '../../debugger/nearest';
+import { chainOf, pauseText } from '../../debugger/pause-text';
 import type { Pause } from '../../debugger/run-control';
-import { chainOf, pauseText, Session, type SessionOptions } from '../../debugger/session';
+import { Session, type SessionOptions } from '../../debugger/session';
 import { currentAddress } from '../../debugger/vcpu-view';
 import { BadInput } from '../../program/program';
-import { breakpointCommands, stops } from './breakpoint-commands';
-import type { Desk, TerminalCommand } from './command';
-import { editCommands } from './edit-commands';
-import { readLocation } from './locations';
-import { codeRow, lookCommands } from './look-commands';
-import { motionCommands } from './motion-commands';
+import { ownCommands } from './own-commands';
 
-export const terminalCommands: readonly TerminalCommand[] = [
-  ...motionCommands,
-  ...breakpointCommands,
-  ...lookCommands,
-  ...editCommands,
-];
-
-/** Writes a line of ours. */
+/** Writes a line of ours; begins below an unfinished line of the guest. */
 export type Print = (text: string) => void;
 
-export class Terminal implements Desk {
-  vcpu = 0;
+export class Terminal {
   /** The user wants to leave. */
   left = false;
   /** A command could not be done. */
   failed = false;
   ended: Ending | undefined;
-  readonly history: string[] = [];
-  readonly commands = terminalCommands;
-  readonly print: Print;
+  readonly console: Console;
+  private readonly print: Print;
+  private readonly history: string[] = [];
+  private readonly files = new Map<string, readonly string[] | undefined>();
   private current: Session;
   private last: string | undefined;
 
   constructor(session: Session, print: Print) {
     this.current = session;
     this.print = print;
+    const terminal = this;
+    const host = {
+      get session() {
+        return terminal.current;
+      },
+      radix: 'hex' as const,
+      move: async (motion: (session: Session) => Promise<Pause>) => this.tell(await motion(this.current)),
+      restart: () => this.restart(),
+      source: (file: string) => this.source(file),
+    };
+    this.console = new Console(
+      host,
+      ownCommands(this.history, () => this.quit()),
+    );
   }
 
   static async start(options: SessionOptions, print: Print): Promise<Terminal> {
@@ -67,50 +70,25 @@ export class Terminal implements Desk {
     const words = line.trim() === '' ? this.last : line.trim();
     if (words === undefined || words.startsWith('#')) return;
     if (line.trim() !== '') this.history.push(words);
-    const [, name = '', operand = ''] = /^(\S+)\s*(.*)$/s.exec(words) ?? [];
+    this.last = this.console.commandOf(words)?.command.repeats ? words : undefined;
     try {
-      const command = this.find(name);
-      this.last = command.repeats ? words : undefined;
-      await command.run(this, operand.trim());
+      for (const row of (await this.console.execute(words)).lines) this.print(row);
     } catch (error) {
-      if (error instanceof ExpressionError) this.print(describeError(error));
-      else if (error instanceof BadInput) this.print(error.message);
-      else throw error;
+      if (!(error instanceof BadInput)) throw error;
+      this.print(error.message);
       this.failed = true;
     }
   }
 
-  /** A command by its name, a short form, or an unambiguous beginning. @throws BadInput */
-  private find(name: string): TerminalCommand {
-    const begun = meant(name);
-    if (begun.length === 1 && begun[0] !== undefined) return begun[0];
-    const all = terminalCommands.flatMap(({ names }) => names.slice(0, 1));
-    if (begun.length > 1) throw new BadInput(`${name}: ${begun.map(({ names }) => names[0]).join(' or ')}?`);
-    const near = nearest(name, all);
-    throw new BadInput(
-      `${name}: no such command; ${near === undefined ? '`help` lists them' : `did you mean ${near}?`}`,
-    );
-  }
-
-  async move(motion: (session: Session) => Promise<Pause>): Promise<void> {
-    await this.tell(await motion(this.current));
-  }
-
-  async restart(): Promise<void> {
+  private async restart(): Promise<Output> {
     this.current = await Session.start(this.current.options);
     this.ended = undefined;
-    this.vcpu = 0;
-    stops(this).restore(
-      this.current,
-      (location) => readLocation(this, location),
-      (text) => this.print(text),
-    );
-    await this.here();
+    this.console.vcpu = 0;
+    this.console.restored(this.print);
+    return { lines: await this.whereabouts() };
   }
 
-  private readonly files = new Map<string, readonly string[] | undefined>();
-
-  async source(file: string): Promise<readonly string[] | undefined> {
+  private async source(file: string): Promise<readonly string[] | undefined> {
     if (!this.files.has(file)) {
       try {
         const bytes = await this.current.options.files.read(file);
@@ -123,67 +101,45 @@ export class Terminal implements Desk {
     return this.files.get(file);
   }
 
-  private async tell(pause: Pause): Promise<void> {
-    this.vcpu = pause.vcpu;
-    if (pause.reason === 'ending') {
-      this.ended = pause.ending;
-      const chain = chainOf(pause);
-      const again = pause.stop === undefined && pause.ending.outcome !== 'budget';
-      const text = chain.length > 0 ? 'triple fault: the processor shut down' : pauseText(pause);
-      this.print(again ? `${text}; \`restart\` begins anew` : text);
-      for (const line of explainChain(chain)) this.print(`  ${line}`);
-      if (pause.ending.outcome === 'guest-exit' || pause.ending.outcome === 'power-off') return;
-    } else if (pause.reason !== 'step') this.print(pauseText(pause));
-    await this.here();
+  private async tell(pause: Pause): Promise<Output> {
+    this.console.vcpu = pause.vcpu;
+    if (pause.reason !== 'ending')
+      return { lines: [...(pause.reason === 'step' ? [] : [pauseText(pause)]), ...(await this.whereabouts())] };
+    this.ended = pause.ending;
+    const chain = chainOf(pause);
+    const again = pause.stop === undefined && pause.ending.outcome !== 'budget';
+    const text = chain.length > 0 ? 'triple fault: the processor shut down' : pauseText(pause);
+    const said = [again ? `${text}; \`restart\` begins anew` : text, ...explainChain(chain).map((line) => `  ${line}`)];
+    const gone = pause.ending.outcome === 'guest-exit' || pause.ending.outcome === 'power-off';
+    return { lines: gone ? said : [...said, ...(await this.whereabouts())] };
   }
 
-  /** Where the machine stands: the place, and the source line or the instruction there. */
+  /** Prints where the machine stands. */
   async here(): Promise<void> {
-    const vcpu = this.current.vcpu(this.vcpu);
-    const address = currentAddress(vcpu);
-    const line = this.current.info.lines.at(address);
+    for (const row of await this.whereabouts()) this.print(row);
+  }
+
+  /** The place, and the source line or the instruction there. */
+  private async whereabouts(): Promise<string[]> {
+    const { vcpu: index } = this.console;
+    const { info, machine } = this.current;
+    const address = currentAddress(this.current.vcpu(index));
+    const line = info.lines.at(address);
     const text = line === null ? undefined : (await this.source(line.file))?.[line.line - 1];
-    const who = this.current.machine.cpus.length > 1 ? `vCPU ${this.vcpu} ` : '';
-    this.print(`${who}${this.current.info.placeOf(address)}`.trimEnd());
-    if (line !== null && text !== undefined) this.print(`${String(line.line).padStart(5)}  ${text}`.trimEnd());
-    else this.print(codeRow(disassembleOne(this.current.codeView(this.vcpu), address), '   '));
+    const who = machine.cpus.length > 1 ? `vCPU ${index} ` : '';
+    const what =
+      line !== null && text !== undefined
+        ? `${String(line.line).padStart(5)}  ${text}`.trimEnd()
+        : codeRow(disassembleOne(this.current.codeView(index), address), '   ');
+    return [`${who}${info.placeOf(address)}`.trimEnd(), what];
   }
 
   /** What may stand where the line ends, and the part of the line that it replaces. */
   complete(line: string): [string[], string] {
-    const [, name = '', gap = ''] = /^\s*(\S*)(\s*)/.exec(line) ?? [];
-    if (gap === '')
-      return [
-        starting(
-          name,
-          terminalCommands.map(({ names }) => names[0] ?? ''),
-        ),
-        name,
-      ];
-    const [command, ...others] = meant(name);
-    const kind = others.length === 0 ? command?.completes : undefined;
-    const word = /[^\s[\](),=+*/&|<>!-]*$/.exec(line)?.[0] ?? '';
-    if (kind === 'event') return [starting(word, eventFilterExamples()), word];
-    if (kind === 'command')
-      return [
-        starting(
-          word,
-          terminalCommands.map(({ names }) => names[0] ?? ''),
-        ),
-        word,
-      ];
-    if (kind === undefined) return [[], word];
-    const symbols = this.current.info.symbols.startingWith(word).map((symbol) => symbol.name);
-    const registers = kind === 'expression' ? [...this.current.environment(this.vcpu).registers.keys()] : [];
-    return [[...starting(word, registers), ...symbols], word];
+    const found = this.console.complete(line);
+    const length = Math.max(0, ...found.map((one) => one.length));
+    const word = line.slice(line.length - length);
+    const whole = found.map((one) => word.slice(0, length - one.length) + (one.text ?? one.label).slice(0, one.cursor));
+    return [[...new Set(whole)], word];
   }
 }
-
-const starting = (prefix: string, words: readonly string[]): string[] =>
-  words.filter((word) => word.startsWith(prefix));
-
-/** The command of a name or short form, or those that begin so. */
-const meant = (name: string): TerminalCommand[] => {
-  const exact = terminalCommands.find(({ names }) => names.includes(name));
-  return exact ? [exact] : terminalCommands.filter(({ names }) => names.some((one) => one.startsWith(name)));
-};

@@ -68,6 +68,8 @@ export type Expression = Span &
 /** What is wrong with an expression, and where in its text. The message does not repeat the place. */
 export class ExpressionError extends Error {
   readonly span: Span;
+  /** The text that `span` counts in, where somebody knew it. */
+  text: string | undefined;
 
   constructor(message: string, span: Span) {
     super(message);

@@ -1,0 +1,120 @@
+/** Commands that show code, source, the stack and symbols, and change nothing. */
+
+import { BadInput } from '../../program/program';
+import { hex } from '../../x86/address';
+import { type DisassemblyRow, disassembleBackward, disassembleForward } from '../disassemble';
+import { parseQuery } from '../expression/parser';
+import { itemValue } from '../item';
+import { queryItem } from '../query-item';
+import { framesOf } from '../stack';
+import { currentAddress } from '../vcpu-view';
+import { inText, readCount, readLocation, splitArguments } from './arguments';
+import { type Command, type ConsoleContext, lines, type Output } from './command';
+import { completeExpression, completeLocation } from './completion';
+import { childrenOf, itemLines } from './item-lines';
+
+/** The value of an expression, or of a place after it took one. @throws ExpressionError, BadInput */
+export const show = (console: ConsoleContext, text: string): Output =>
+  inText(text, () => {
+    const query = parseQuery(text);
+    const { radix } = console;
+    const item = queryItem(console, text, query);
+    const value = itemValue(item, { radix });
+    if (item.children === undefined) return { lines: [value] };
+    // What a function found, or an array has, is what was asked for; a register's bits are there to be opened.
+    const spread = query.value.kind === 'call' || query.count !== undefined;
+    const rows = spread ? itemLines(childrenOf(item), radix, '  ') : [];
+    return { lines: [value, ...rows], items: [item], title: value };
+  });
+
+export const codeRow = (row: DisassemblyRow, mark: string): string => {
+  const bytes = [...row.bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return `${mark}${hex(row.address)}  ${bytes.padEnd(20)}  ${row.text}`;
+};
+
+const DEFAULT_ROWS = 10;
+const MOST_ROWS = 10_000;
+
+const disassemble = (console: ConsoleContext, argument: string): Output => {
+  const [place = '', digits] = splitArguments(argument);
+  const count =
+    digits === undefined ? DEFAULT_ROWS : readCount(digits, `a number of rows up to ${MOST_ROWS}`, MOST_ROWS);
+  const { session, vcpu } = console;
+  const current = currentAddress(session.vcpu(vcpu));
+  const view = session.codeView(vcpu);
+  const start = place === '' ? current : (readLocation(console, place)[0] ?? current);
+  const before = place === '' ? disassembleBackward(view, start, 3).filter((row) => row.text !== '??') : [];
+  return lines(
+    ...[...before, ...disassembleForward(view, start, count)].flatMap((row) => [
+      ...(row.symbol === undefined ? [] : [`${row.symbol}:`]),
+      codeRow(row, row.address === current ? '=> ' : '   '),
+    ]),
+  );
+};
+
+const backtrace = ({ session, vcpu }: ConsoleContext): Output =>
+  lines(
+    ...framesOf(session.vcpu(vcpu), session.info).map(({ address, mode, ring, entered }, index) => {
+      const how = entered === 'interrupt' ? ', interrupted' : '';
+      return `#${index} ${session.info.placeOf(address)} (${mode}, ring ${ring}${how})`;
+    }),
+  );
+
+const REACH = 5;
+
+const listSource = async (console: ConsoleContext, argument: string): Promise<Output> => {
+  const { session, vcpu } = console;
+  const here = currentAddress(session.vcpu(vcpu));
+  const current = session.info.lines.at(here);
+  const [address = here] = argument === '' ? [here] : readLocation(console, argument);
+  const at = session.info.lines.at(address);
+  const text = at === null ? undefined : await console.source(at.file);
+  if (at === null || text === undefined)
+    throw new BadInput('there is no source for this place; `disas` shows the code');
+  const from = Math.max(1, at.line - REACH);
+  return lines(
+    ...text.slice(from - 1, at.line + REACH).map((row, index) => {
+      const mark = current?.file === at.file && current.line === from + index ? '=>' : '  ';
+      return `${mark} ${String(from + index).padStart(4)}  ${row}`.trimEnd();
+    }),
+  );
+};
+
+const MOST_SYMBOLS = 1000;
+
+const symbols = ({ session }: ConsoleContext, argument: string): Output => {
+  const found = session.info.symbols.startingWith(argument, MOST_SYMBOLS);
+  if (found.length === 0) throw new BadInput(`no symbol begins with \`${argument}\``);
+  const more = found.length === MOST_SYMBOLS ? ['… more; `symbols PREFIX` shows fewer'] : [];
+  const rows = [...found].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+  return lines(
+    ...rows.map(({ name, address, kind }) => `${hex(address).padEnd(12)} ${kind.padEnd(8)} ${name}`),
+    ...more,
+  );
+};
+
+export const lookCommands: readonly Command[] = [
+  {
+    names: ['print', 'p'],
+    usage: 'EXPRESSION[,FORMAT]',
+    help: 'Shows a value: registers, flags, symbols, [memory]:u32, phys[…], msr[…], walk(rip), arithmetic; formats x d u b o c s.',
+    complete: completeExpression,
+    run: show,
+  },
+  {
+    names: ['disas', 'disassemble'],
+    usage: '[LOCATION][, COUNT]',
+    help: 'Shows code.',
+    complete: completeLocation,
+    run: disassemble,
+  },
+  { names: ['list', 'l'], usage: '[LOCATION]', help: 'Shows source.', complete: completeLocation, run: listSource },
+  { names: ['stack', 'bt', 'backtrace'], usage: '', help: 'Shows who called, with ring and mode.', run: backtrace },
+  {
+    names: ['symbols'],
+    usage: '[PREFIX]',
+    help: 'Shows the symbols that begin so, by address.',
+    complete: completeLocation,
+    run: symbols,
+  },
+];
