@@ -6,7 +6,7 @@
 import { type CpuState, CS, type SegmentIndex, SS } from '../machine/core/state';
 import { LONG, modeOf } from '../machine/cpu/mode';
 import { cr0Bits, cr4Bits, dr6Bits, dr7Bits, eferBits, type RegisterBits } from '../x86/control-registers';
-import { dplOf } from '../x86/descriptors';
+import { accessBits, selectorBits } from '../x86/descriptors';
 import { flagBits, gprNames64, segmentNames } from '../x86/registers';
 
 export interface RegisterPlace {
@@ -73,7 +73,7 @@ const generalRegister = (state: CpuState, { register, size, shift }: Part): Regi
 const field = (whole: RegisterPlace, name: string, bit: number, width: number): RegisterPlace => {
   const ones = ((1n << BigInt(width)) - 1n) << BigInt(bit);
   return {
-    size: 1,
+    size: width > 8 ? 2 : 1,
     bits: width,
     read: () => (whole.read() & ones) >> BigInt(bit),
     write: (value) => ({ name, value: (whole.read() & ~ones) | ((value << BigInt(bit)) & ones) }),
@@ -99,8 +99,23 @@ const segmentPlaces = (state: CpuState, name: string, index: SegmentIndex): [str
   [`${name}.base`, plain(`${name}.base`, 8, () => state.segmentBase(index))],
   [`${name}.limit`, plain(`${name}.limit`, 4, () => BigInt(state.segmentLimit(index)))],
   [`${name}.access`, plain(`${name}.access`, 4, () => BigInt(state.segmentAccess(index)))],
-  [`${name}.dpl`, readOnly(1, () => BigInt(dplOf(state.segmentAccess(index))))],
+  ...partPlaces(
+    `${name}.access`,
+    name,
+    plain(`${name}.access`, 4, () => BigInt(state.segmentAccess(index))),
+    accessBits,
+  ),
+  ...partPlaces(
+    `${name}.selector`,
+    name,
+    plain(`${name}.selector`, 2, () => BigInt(state.selector(index))),
+    selectorBits,
+  ),
 ];
+
+/** Parts of a register's part: `cs.dpl` of `cs.access`. */
+const partPlaces = (whole: string, name: string, place: RegisterPlace, bits: RegisterBits): [string, RegisterPlace][] =>
+  Object.entries(bits).map(([part, { bit, width = 1 }]) => [`${name}.${part}`, field(place, whole, bit, width)]);
 
 const bitPlaces = (name: string, whole: RegisterPlace): [string, RegisterPlace][] =>
   Object.entries(decodedRegisters[name] ?? {}).map(([bitName, { bit, width = 1 }]) => [

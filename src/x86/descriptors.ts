@@ -3,6 +3,8 @@
  * table entry. Intel SDM vol. 3, "Segment Descriptors", "System Descriptor Types" and "IDT Descriptors".
  */
 
+import type { RegisterBits } from './control-registers';
+
 /** Types of system descriptors (S = 0). */
 export const systemType = {
   tss16: 1,
@@ -63,6 +65,24 @@ export const access = {
   granularity: 1 << 15,
   unusable: 1 << 16,
 } as const;
+
+/** The same by name, and the parts of a selector. Intel SDM vol. 3, "Segment Selectors". */
+export const accessBits = {
+  type: { bit: 0, width: 4, meaning: 'type' },
+  s: { bit: 4, meaning: 'code or data, not system' },
+  dpl: { bit: 5, width: 2, meaning: 'descriptor privilege level' },
+  p: { bit: 7, meaning: 'present' },
+  avl: { bit: 12, meaning: 'available to software' },
+  l: { bit: 13, meaning: '64-bit code' },
+  db: { bit: 14, meaning: 'default size, stack pointer size or upper bound' },
+  g: { bit: 15, meaning: 'granularity' },
+  unusable: { bit: 16, meaning: 'null: may not be used' },
+} as const satisfies RegisterBits;
+export const selectorBits = {
+  rpl: { bit: 0, width: 2, meaning: 'requested privilege level' },
+  ti: { bit: 2, meaning: 'entry of the LDT' },
+  index: { bit: 3, width: 13, meaning: 'number of the entry' },
+} as const satisfies RegisterBits;
 
 /** Descriptor privilege level in access rights. */
 export const dplOf = (rights: number): number => (rights >>> access.dplShift) & 3;

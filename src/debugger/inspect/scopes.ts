@@ -3,24 +3,48 @@
 import type { Machine } from '../../machine/pc';
 import type { VirtualCpu } from '../../machine/virtual-cpu';
 import type { ProgramInfo } from '../program-info';
+import { markChanges } from './changes';
 import { controlItems } from './control-registers';
+import { tableItems } from './descriptor-tables';
+import { deviceItems } from './devices';
+import { faultItems } from './faults';
 import { flagItems } from './flags';
+import { interruptItems } from './interrupts';
 import { machineItems } from './machine';
+import { pagingItems } from './paging';
+import { recollectionOf } from './recollection';
 import { registerItems } from './registers';
 import type { Scope, ScopeRow } from './scope';
 import { segmentItems } from './segments';
+import { translationItems } from './translations';
 
 const rows: readonly ScopeRow[] = [
   { name: 'Registers', items: registerItems },
   { name: 'Flags', items: flagItems },
   { name: 'Segments', items: segmentItems },
   { name: 'Control registers & MSRs', items: controlItems },
+  { name: 'Descriptor tables', items: tableItems },
+  { name: 'Paging', items: pagingItems },
+  { name: 'TLB', expensive: true, items: translationItems },
+  { name: 'Interrupts', items: interruptItems },
+  { name: 'Devices', expensive: true, items: deviceItems },
   { name: 'Machine', items: machineItems },
+  { name: 'Faults', items: faultItems },
 ];
 
+/** Listing costs nothing: what a scope holds is made when it is opened. */
 export const scopesOf = (machine: Machine, vcpu: VirtualCpu, info: ProgramInfo): Scope[] => {
   const subject = { machine, vcpu, info };
   return rows
     .filter(({ present }) => present === undefined || present(subject))
-    .map(({ name, expensive, items }) => ({ name, expensive: expensive === true, items: () => items(subject) }));
+    .map(({ name, expensive, items }) => ({
+      name,
+      expensive: expensive === true,
+      items: (start = 0, count) => {
+        const all = items(subject);
+        const wanted =
+          start === 0 && count === undefined ? all : all.slice(start, count === undefined ? undefined : start + count);
+        return markChanges(wanted, vcpu.index, recollectionOf(machine));
+      },
+    }));
 };

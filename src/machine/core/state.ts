@@ -40,8 +40,10 @@ export class CpuState {
   constructor(
     readonly memory: CoreMemory,
     readonly index: number,
+    /** Elsewhere for a copy. */
+    base = vcpuBase(index),
   ) {
-    this.base = vcpuBase(index);
+    this.base = base;
   }
 
   getU64(offset: number): bigint {

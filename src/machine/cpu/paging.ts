@@ -12,6 +12,7 @@ import type { PagingRule } from '../../x86/rules/paging';
 import { Fault, type Reason } from '../core/fault';
 import { access, state } from '../core/layout';
 import type { Cpu } from './cpu';
+import { isCanonical } from './mode';
 import { levels, PageWalk, pageBytes, pagingMode, right } from './page-walk';
 import { Tlb } from './tlb';
 
@@ -357,6 +358,20 @@ export const explainWalk = (cpu: Cpu, linear: bigint): WalkStep[] => {
       ...(last && refused !== undefined ? { refused } : {}),
     };
   });
+};
+
+/**
+ * Why an access of this kind to one byte would be refused by the tables as they are now, or undefined when it would
+ * be allowed; nothing is marked or cached.
+ */
+export const judgeAccess = (cpu: Cpu, linear: bigint, kind: AccessKind, who: Accessor): Reason | undefined => {
+  if (pagingMode(cpu.state) === 'none') return undefined;
+  if (pagingMode(cpu.state) === '4-level' && !isCanonical(linear)) return { rule: 'linear.canonical', linear };
+  const walk = new PageWalk(cpu.state, cpu.physical, cpu.model, true);
+  const low = Number(linear & 0xffffffffn);
+  const rule = walk.descend(low, Number((linear >> 32n) & 0xffffffffn));
+  const refused = rule ?? cpu.paging.refusal(walk.rights, kind, who);
+  return refused === undefined ? undefined : verdict(walk, refused, linear);
 };
 
 /** Physical address of a linear one for a debugger, or undefined where nothing is mapped; rights are not judged. */

@@ -1,0 +1,56 @@
+/** Paging: the walks of the addresses that matter, and the whole space. */
+
+import { state as layout } from '../../machine/core/layout';
+import { pagingMode } from '../../machine/cpu/page-walk';
+import { hex, type LinearAddress, linear } from '../../x86/address';
+import type { Item } from '../item';
+import { currentAddress, stackAddress, stackPointer } from '../vcpu-view';
+import { recollectionOf } from './recollection';
+import type { Subject } from './scope';
+import { spaceItems } from './space';
+import { walkItems, walkText } from './walk';
+
+const modes = {
+  none: 'off: linear addresses are physical ones',
+  '32-bit': '32-bit paging, two levels',
+  pae: 'PAE paging, three levels',
+  '4-level': '4-level paging',
+} as const;
+
+export const pagingItems = (subject: Subject): Item[] => {
+  const { machine, vcpu } = subject;
+  const { state, cpu } = vcpu;
+  const mode = pagingMode(state);
+  const walk = (name: string, address: LinearAddress): Item => ({
+    name,
+    bits: address,
+    size: 8,
+    meaning: walkText(cpu, address),
+    memory: { space: 'linear', address },
+    children: () => walkItems(cpu, address),
+  });
+  return [
+    { name: 'mode', meaning: modes[mode] },
+    walk('rip', currentAddress(vcpu)),
+    walk('rsp', stackAddress(state, stackPointer(state))),
+    walk('cr2', linear(state.cr2)),
+    ...recollectionOf(machine).walks.map((address) => walk(hex(address), linear(address))),
+    ...(mode === 'pae' ? pdpteItems(subject) : []),
+    ...(mode === 'none' ? [] : [{ name: 'space', meaning: 'all that is mapped', children: () => spaceItems(cpu) }]),
+  ];
+};
+
+/** Intel SDM vol. 3, "PDPTE Registers": loaded by MOV to CR3, whatever the table says afterwards. */
+const pdpteItems = ({ machine, vcpu: { state } }: Subject): Item[] =>
+  [0, 1, 2, 3].map((n): Item => {
+    const bits = state.getU64(layout.pdpte + n * 8);
+    const address = (state.cr3 & 0xffff_ffe0n) + BigInt(n * 8);
+    const now = machine.physical.peek(Number(address), 8);
+    return {
+      name: `pdpte${n}`,
+      bits,
+      size: 8,
+      memory: { space: 'phys', address },
+      ...(now === bits ? {} : { meaning: `the table now has ${hex(now)}`, mark: 'differs' }),
+    };
+  });
