@@ -8,6 +8,7 @@ import { coreBytes } from '../src/machine/core/binary';
 import { Machine } from '../src/machine/pc';
 import { prepare } from '../src/program/prepare';
 import { linear, physical } from '../src/x86/address';
+import { hasBochs, runOnBochs } from '../test/bochs';
 import { type BenchGuest, disk, image } from './guests';
 
 export interface Engine {
@@ -68,33 +69,7 @@ const installed = (command: string): boolean => spawnSync('which', [command]).st
 const bochs: Engine = {
   name: 'Bochs',
   run: (guest, rounds) =>
-    inFolder(guest, rounds, (file, folder) => {
-      const cylinders = 1;
-      writeFileSync(
-        join(folder, 'bochsrc'),
-        [
-          'display_library: term',
-          'sound: driver=dummy, waveoutdrv=dummy',
-          'speaker: enabled=0',
-          'megs: 64',
-          'romimage: file=/usr/share/bochs/BIOS-bochs-latest',
-          'vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest',
-          'cpu: model=corei7_haswell_4770, ips=100000000',
-          `ata0-master: type=disk, path=${file}, mode=flat, cylinders=${cylinders}, heads=16, spt=63`,
-          'boot: disk',
-          `log: ${join(folder, 'log')}`,
-          'panic: action=fatal',
-          'error: action=ignore',
-        ].join('\n'),
-      );
-      // The distribution's build has its debugger on, and the terminal for a display: both want a terminal.
-      spawnSync('script', ['-qec', `bochs -q -f ${join(folder, 'bochsrc')}`, '/dev/null'], {
-        input: 'c\n',
-        stdio: ['pipe', 'ignore', 'ignore'],
-        env: { ...process.env, TERM: 'xterm' },
-        timeout: 300_000,
-      });
-    }),
+    runOnBochs({ disk: disk(guest, rounds) }, { megabytes: 64, ips: 100_000_000, patience: 300_000 }).seconds,
 };
 
 const qemu: Engine = {
@@ -130,6 +105,6 @@ const qemu: Engine = {
 };
 
 export const peers: readonly Engine[] = [
-  ...(installed('bochs') ? [bochs] : []),
+  ...(hasBochs() ? [bochs] : []),
   ...(installed('qemu-system-x86_64') ? [qemu] : []),
 ];

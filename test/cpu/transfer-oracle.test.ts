@@ -1,8 +1,9 @@
 /** Random privileged control flow in 32-bit protected mode, the same image on Ringside and on Bochs. */
 
 import { expect, test } from 'vitest';
+import { hasBochs } from '../bochs';
 import { operations, Random, randomCase } from './transfer-oracle/cases';
-import { hasBochs, reportOfBochs, reportOfRingside } from './transfer-oracle/engines';
+import { reportOfBochs, reportOfRingside } from './transfer-oracle/engines';
 import { assembleKernel, imageOf } from './transfer-oracle/image';
 
 /** RINGSIDE_TRANSFERS asks for more, RINGSIDE_SEED for others. */

@@ -7,10 +7,11 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { assembleProgram } from '../../src/assembler/assemble';
 import { namingOf } from '../../src/machine/core/instructions/naming';
+import { hasBochs } from '../bochs';
 import { describeCase } from './campaign';
 import { type Case, openFlags, realModeCases } from './cases';
 import { decode } from './encodings';
-import { hasBochs, LOAD, onBochs, onRingside } from './images';
+import { LOAD, onBochs, onRingside } from './images';
 import { Random } from './random';
 
 const IMAGES = Math.ceil(Number(process.env.RINGSIDE_DIFFERENTIAL_CASES ?? 200_000) / 200_000);

@@ -4,9 +4,10 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assembleProgram } from '../../src/assembler/assemble';
+import { runOnBochs } from '../bochs';
 import { withFolder } from '../program/qemu';
 import { ORIGIN } from './starts';
 import type { Bits, Trial } from './trial';
@@ -53,40 +54,10 @@ export const onQemu = (trial: Trial): PeerOutcome =>
     return status === null || !(status & 1) ? undefined : status >> 1;
   });
 
-export const onBochs = (trial: Trial): PeerOutcome =>
-  withFolder((folder) => {
-    const [file, serial, configuration] = ['disk', 'serial', 'bochsrc'].map((name) => join(folder, name)) as [
-      string,
-      string,
-      string,
-    ];
-    writeFileSync(file, disk(trial));
-    const model = trial.cpu === 'haswell' ? 'corei7_haswell_4770' : 'corei7_skylake_x';
-    const lines = [
-      'display_library: term',
-      'sound: driver=dummy, waveoutdrv=dummy',
-      'speaker: enabled=0',
-      'megs: 16',
-      'romimage: file=/usr/share/bochs/BIOS-bochs-latest',
-      'vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest',
-      `cpu: model=${model}, ips=100000000, reset_on_triple_fault=0`,
-      `com1: enabled=1, mode=file, dev=${serial}`,
-      `ata0-master: type=disk, path=${file}, mode=flat, cylinders=1, heads=16, spt=63`,
-      'boot: disk',
-      `log: ${join(folder, 'log')}`,
-      'panic: action=fatal',
-      'error: action=ignore',
-    ];
-    writeFileSync(configuration, lines.join('\n'));
-    // The distribution's build has its debugger on, and the terminal for a display: both want a terminal.
-    spawnSync('script', ['-qec', `bochs -q -f ${configuration}`, '/dev/null'], {
-      input: 'c\n',
-      stdio: ['pipe', 'ignore', 'ignore'],
-      env: { ...process.env, TERM: 'xterm' },
-      timeout: 20_000,
-    });
-    return existsSync(serial) ? readFileSync(serial).at(-1) : undefined;
-  });
+export const onBochs = (trial: Trial): PeerOutcome => {
+  const model = trial.cpu === 'haswell' ? 'corei7_haswell_4770' : 'corei7_skylake_x';
+  return runOnBochs({ disk: disk(trial) }, { model, ips: 100_000_000, patience: 20_000 }).serial?.at(-1);
+};
 
 const bootSector = (bits: Bits, sectors: number): string => `
 bits 16

@@ -1,11 +1,8 @@
 /** Runs an image of kernel.asm to its end and gives what it reported: a line of words for each case. */
 
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Program } from '../../../src/program/program';
 import { linear, physical } from '../../../src/x86/address';
+import { runOnBochs } from '../../bochs';
 import { Guest } from '../../guest';
 import { LOAD } from './image';
 
@@ -41,44 +38,9 @@ export const reportOfRingside = (image: Uint8Array): string[] => {
   return linesOf(Uint8Array.from(bytes));
 };
 
-export const hasBochs = (): boolean => ['bochs', 'script'].every((name) => spawnSync('which', [name]).status === 0);
-
 /** @throws Error with Bochs's own log when it reported nothing */
 export const reportOfBochs = (image: Uint8Array): string[] => {
-  const folder = mkdtempSync(join(tmpdir(), 'ringside-transfers-'));
-  try {
-    // A ROM of our own that jumps to the image: no BIOS, no disk.
-    const rom = new Uint8Array(65536);
-    rom.set([0xea, LOAD & 0xff, LOAD >>> 8, 0, 0], 0xfff0);
-    writeFileSync(join(folder, 'rom'), rom);
-    writeFileSync(join(folder, 'image'), image);
-    const output = join(folder, 'com1');
-    writeFileSync(
-      join(folder, 'bochsrc'),
-      [
-        'display_library: term',
-        'sound: driver=dummy, waveoutdrv=dummy',
-        'speaker: enabled=0',
-        'megs: 16',
-        `romimage: file=${join(folder, 'rom')}`,
-        `optramimage1: file=${join(folder, 'image')}, address=${LOAD}`,
-        'cpu: model=corei7_haswell_4770, ips=1000000, reset_on_triple_fault=0',
-        `com1: enabled=1, mode=file, dev=${output}`,
-        `log: ${join(folder, 'log')}`,
-        'panic: action=fatal',
-        'error: action=ignore',
-        'boot: disk',
-      ].join('\n'),
-    );
-    spawnSync('script', ['-qec', `bochs -q -f ${join(folder, 'bochsrc')}`, '/dev/null'], {
-      input: 'c\n',
-      stdio: ['pipe', 'ignore', 'ignore'],
-      env: { ...process.env, TERM: 'xterm' },
-      timeout: 120_000,
-    });
-    if (!existsSync(output)) throw new Error(readFileSync(join(folder, 'log'), 'latin1'));
-    return linesOf(readFileSync(output));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const { serial, log } = runOnBochs({ image, at: LOAD });
+  if (serial === undefined) throw new Error(log);
+  return linesOf(serial);
 };
