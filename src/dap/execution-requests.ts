@@ -26,8 +26,12 @@ export const executionHandlers = (context: Context): Handlers => {
   const targets = new Numbered<LinearAddress>('goto target');
   const calls = new Numbered<{ readonly vcpu: number; readonly target: StepInTarget }>('step-in target');
 
-  const alone = (vcpu: number, singleThread: boolean | undefined): number | undefined =>
-    singleThread === true ? vcpu : undefined;
+  /** The vCPU that is to run alone, if one is. @throws BadInput where it cannot */
+  const alone = (vcpu: number, singleThread: boolean | undefined): number | undefined => {
+    if (singleThread !== true) return undefined;
+    context.session.checkAlone(vcpu);
+    return vcpu;
+  };
 
   const step = (args: DebugProtocol.NextArguments, depth: Depth): void => {
     const vcpu = vcpuOfThread(context, args.threadId);

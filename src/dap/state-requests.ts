@@ -6,10 +6,10 @@ import { outerFrameItems } from '../debugger/inspect/outer-frame';
 import { scopesOf } from '../debugger/inspect/scopes';
 import type { Item, Radix } from '../debugger/item';
 import { pauseText } from '../debugger/session';
-import { modeAndRing } from '../debugger/vcpu-view';
+import { liveVcpus, modeAndRing } from '../debugger/vcpu-view';
 import { BadInput } from '../program/program';
 import type { Context } from './context';
-import { type FramePlace, frame, frameOf, threadId } from './frames';
+import { type FramePlace, frame, frameOf, threadId, vcpuOfThread } from './frames';
 import type { Handlers } from './handlers';
 import { locationOf } from './locations';
 import { stackTrace } from './stack-trace';
@@ -56,8 +56,8 @@ export const stateHandlers = (context: Context): Handlers => ({
     context.later(() => context.send('invalidated', { areas: ['variables'] }));
   },
 
-  exceptionInfo: (): DebugProtocol.ExceptionInfoResponse['body'] => {
-    const { pause } = context;
+  exceptionInfo: (args: Partial<DebugProtocol.ExceptionInfoArguments>): DebugProtocol.ExceptionInfoResponse['body'] => {
+    const pause = context.pauseOf(vcpuOfThread(context, args.threadId));
     if (pause?.reason === 'fault') {
       const { fault } = pause;
       const section = sectionOf(fault.why);
@@ -87,7 +87,7 @@ export const stateHandlers = (context: Context): Handlers => ({
 });
 
 const threads = (context: Context): DebugProtocol.ThreadsResponse['body'] => ({
-  threads: context.session.machine.cpus.map(({ index, state }) => ({
+  threads: liveVcpus(context.session.machine).map(({ index, state }) => ({
     id: threadId(index),
     name: `vCPU ${index} (${modeAndRing(state)})`,
   })),
