@@ -5,7 +5,7 @@
 
 import { type Booted, bootMachine } from '../debugger/boot';
 import { type Ending, ending, endingOf } from '../debugger/endings';
-import { parseEventFilters } from '../debugger/event-filter';
+import { readEventSpecs } from '../debugger/events/spec';
 import { explainChain } from '../debugger/explain';
 import type { MachineSettings } from '../debugger/machine-options';
 import { Slices, yieldToHost } from '../debugger/slices';
@@ -40,7 +40,7 @@ export const run: Run = async (given) => {
     const settings = settingsOf(given);
     if (path === undefined && settings.bios === undefined) throw new BadInput('run: which program? ringside run FILE');
     const kinds = given.values.get('--trace');
-    const filters = kinds === undefined ? [] : parseEventFilters(kinds);
+    const filters = kinds === undefined ? [] : readEventSpecs(kinds);
     if (filters.length === 0 && given.values.has('-o'))
       throw new BadInput('-o: says where a --trace goes; there is none');
     const sinks = { serial: output.put, console: output.put };

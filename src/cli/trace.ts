@@ -1,8 +1,8 @@
 /** `--trace`: events as lines, as they happen, to stderr or a file. */
 
 import { closeSync, openSync, writeSync } from 'node:fs';
-import type { EventFilter } from '../debugger/event-filter';
-import { traceLine } from '../debugger/event-text';
+import { traceLine } from '../debugger/events/kinds';
+import type { EventSpec } from '../debugger/events/spec';
 import type { Machine } from '../machine/pc';
 import { BadInput } from '../program/program';
 
@@ -16,12 +16,12 @@ export class Trace {
   private readonly unsubscribe: () => void;
 
   /** @throws BadInput when the file cannot be written */
-  constructor(machine: Machine, filters: readonly EventFilter[], file: string | undefined) {
+  constructor(machine: Machine, specs: readonly EventSpec[], file: string | undefined) {
     this.own = file !== undefined;
     this.descriptor = file === undefined ? STDERR : open(file);
-    const kinds = [...new Set(filters.map(({ kind }) => kind))];
+    const kinds = [...new Set(specs.map(({ kind }) => kind))];
     this.unsubscribe = machine.events.on(kinds, (event) => {
-      if (!filters.some((filter) => filter.matches(event))) return;
+      if (!specs.some((spec) => spec.matches(event, machine))) return;
       this.lines += `${traceLine(event, machine.cpus.length)}\n`;
       if (this.lines.length >= LOT) this.flush();
     });

@@ -2,9 +2,11 @@
 
 import type { FaultRecord } from '../machine/core/event';
 import { hex } from '../x86/address';
-import { eventText } from './event-text';
+import { placeText } from './address';
+import { eventText } from './events/kinds';
 import { explainChain, explainFault } from './explain';
 import type { Pause } from './run-control';
+import type { Watched } from './watches';
 
 /** A pause in one line. */
 export const pauseText = (pause: Pause): string => {
@@ -18,7 +20,7 @@ export const pauseText = (pause: Pause): string => {
     case 'breakpoint':
       return `breakpoint ${pause.ids.join(', ')}`;
     case 'watchpoint':
-      return `watched memory ${pause.access === 'read' ? 'read' : 'written'} at ${hex(pause.address)}`;
+      return pause.hits.map(watchedText).join('; ');
     case 'fault':
       return explainFault({ ...pause.fault, cr2: pause.fault.address });
     case 'alone':
@@ -28,6 +30,15 @@ export const pauseText = (pause: Pause): string => {
     case 'ending':
       return endingText(pause);
   }
+};
+
+const accesses = { read: 'read', write: 'written', change: 'changed' } as const;
+
+/** `watched memory written at 0x200000: 0x1 -> 0x5`, `cr3 changed: 0x1000 -> 0x2000`. */
+export const watchedText = ({ target, access, place, old, now }: Watched): string => {
+  const what = 'register' in target ? `${target.register} ${accesses[access]}` : `watched memory ${accesses[access]}`;
+  const where = place === undefined ? '' : ` at ${placeText(place)}`;
+  return `${what}${where}${access === 'read' ? ` as ${hex(now)}` : `: ${hex(old)} -> ${hex(now)}`}`;
 };
 
 /** The faults that led to a triple fault, if that is what happened. */

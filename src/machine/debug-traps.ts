@@ -4,11 +4,13 @@
  * in play, instructions are executed one by one.
  */
 
+import { exception } from '../x86/exceptions';
 import { flagBits } from '../x86/registers';
 import type { Engine } from './core/engine';
+import { Fault } from './core/fault';
 import { state as layout } from './core/layout';
 import type { CpuState } from './core/state';
-import { armedBreakpoints, breakpointHits, breakpointReason, debugException, singleStep } from './cpu/debug-registers';
+import { armedBreakpoints, breakpointHits, breakpointReason, debugException, SINGLE_STEP } from './cpu/debug-registers';
 import { LONG, modeOf } from './cpu/mode';
 import { peekTranslation } from './cpu/paging';
 import type { Processor } from './cpu/processor';
@@ -121,17 +123,16 @@ export class DebugTraps {
     return 0;
   }
 
-  /** Delivers debug traps of the instruction that was completed, unless MOV SS holds them back. */
-  deliverPending(shadow: number): boolean {
-    const { state, processor } = this;
+  /** Delivers debug traps of the instruction that was completed, unless MOV SS or a debugger holds them back. */
+  deliverPending(shadow: number): 'nothing' | 'delivered' | 'held' {
+    const { state, processor, engine } = this;
     const pending = Number(state.getU64(layout.pendingDebug));
-    if (pending === 0 || shadow & BLOCKED_BY_MOV_SS) return false;
+    if (pending === 0 || shadow & BLOCKED_BY_MOV_SS) return 'nothing';
+    const stepped = pending & DR6_BS && !(pending & 15);
+    const why = stepped ? SINGLE_STEP : breakpointReason(state, pending & 15);
+    if (engine.beforeDelivery?.(new Fault(exception.DB, why))) return 'held';
     state.setU64(layout.pendingDebug, 0n);
-    const fault =
-      pending & DR6_BS && !(pending & 15)
-        ? singleStep(processor.cpu)
-        : debugException(processor.cpu, pending, breakpointReason(state, pending & 15));
-    processor.deliver(fault);
-    return true;
+    processor.deliver(debugException(processor.cpu, pending, why));
+    return 'delivered';
   }
 }

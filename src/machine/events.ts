@@ -49,7 +49,7 @@ export class Events {
   /** Counts the event; makes and sends it only while somebody listens or its detail is counted. */
   emit(
     kind: EventKind,
-    position: () => { step: number; vcpu: number; rip: bigint },
+    position: () => { step: number; vcpu: number; rip: bigint; at: bigint },
     make: () => Record<string, unknown>,
   ): void {
     const detail = details[kind];

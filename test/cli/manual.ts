@@ -3,7 +3,7 @@
 import { exitStatuses } from '../../src/cli/help';
 import { commands, flagOf, usageOf } from '../../src/cli/options';
 import { terminalCommands } from '../../src/cli/terminal/terminal';
-import { eventFilterExamples } from '../../src/debugger/event-filter';
+import { eventExamples } from '../../src/debugger/events/kinds';
 import { type MachineOption, machineOptions } from '../../src/debugger/machine-options';
 
 const cell = (text: string): string => text.replace(/\|/g, '\\|');
@@ -79,7 +79,7 @@ stdout, and then what the guest prints goes to stderr. The result of \`run\` and
 kind of event, then after colons what must be true of it. An address, port, vector or register is written as a number or by
 its name; \`r\` and \`w\` choose the direction.
 
-${eventFilterExamples()
+${eventExamples()
   .map((example) => `- \`${example}\``)
   .join('\n')}
 

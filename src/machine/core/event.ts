@@ -5,11 +5,16 @@
 
 import type { Reason } from './fault';
 
+/**
+ * All kinds count alike: `step` is the number of steps done before the one in which it happened, and `rip` that of the
+ * instruction which did it, or which it interrupted.
+ */
 interface Position {
-  /** The machine's `step` at which it happened. */
   readonly step: number;
   readonly vcpu: number;
   readonly rip: bigint;
+  /** The same as a linear address. */
+  readonly at: bigint;
 }
 
 export type MachineEvent = Position &
@@ -20,6 +25,8 @@ export type MachineEvent = Position &
         readonly errorCode?: number;
         readonly cr2?: bigint;
         readonly why: Reason;
+        /** The vector that was being delivered when this came up. */
+        readonly during?: number;
       }
     | { readonly kind: 'int'; readonly vector: number }
     | { readonly kind: 'irq'; readonly vector: number; readonly line?: number }
@@ -47,6 +54,15 @@ export type MachineEvent = Position &
     | { readonly kind: 'syscall'; readonly direction: 'in' | 'out' }
     | { readonly kind: 'tlb-fill'; readonly linear: bigint; readonly physical: bigint }
     | { readonly kind: 'stale'; readonly linear: bigint; readonly cached: bigint; readonly fresh: bigint | null }
+    /** An entry of a paging structure was written through which a watched linear address is translated. */
+    | {
+        readonly kind: 'pte';
+        readonly address: bigint;
+        readonly level: 'PML4E' | 'PDPTE' | 'PDE' | 'PTE';
+        readonly entryAddress: bigint;
+        readonly before: bigint;
+        readonly after: bigint;
+      }
     | { readonly kind: 'triple-fault'; readonly chain: readonly FaultRecord[] }
     | { readonly kind: 'not-implemented'; readonly instruction: string }
     | { readonly kind: 'reset'; readonly by: string }

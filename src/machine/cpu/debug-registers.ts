@@ -129,7 +129,8 @@ export const debugException = (cpu: Cpu, bits: number, why: Reason): Fault => {
 };
 
 /** The trap after an instruction with EFLAGS.TF. */
-export const singleStep = (cpu: Cpu): Fault => debugException(cpu, DR6.BS, { rule: 'debug.single-step', bit: 8 });
+export const SINGLE_STEP: Reason = { rule: 'debug.single-step', bit: 8 };
+export const singleStep = (cpu: Cpu): Fault => debugException(cpu, DR6.BS, SINGLE_STEP);
 
 /** A task switch disables the breakpoints of the old task. */
 export const disableLocalBreakpoints = (state: CpuState): void => {

@@ -35,12 +35,19 @@ const SHUTDOWN = 2;
  * @param resume RF in the pushed image: true for faults other than #DB, and for traps between the iterations of a
  *   repeated string instruction. Intel SDM vol. 3, "Instruction-Breakpoint Exception Condition"
  */
-export const deliverFault = (cpu: Cpu, fault: Fault, resume = resumes(fault.vector)): Delivery => {
+export const deliverFault = (
+  cpu: Cpu,
+  fault: Fault,
+  resume = resumes(fault.vector),
+  interrupted?: number,
+): Delivery => {
   let current = fault;
   let chain: FaultRecord[] | undefined;
+  let during = interrupted;
   for (let again = resume; ; again = resumes(current.vector)) {
-    const second = raise(cpu, current, again);
+    const second = raise(cpu, current, again, during);
     if (second === undefined) return DELIVERED;
+    during = current.vector;
     chain ??= [recordOf(cpu, current)];
     chain.push(recordOf(cpu, second));
     const combined = combine(current.vector, second.vector);
@@ -53,9 +60,20 @@ export const deliverFault = (cpu: Cpu, fault: Fault, resume = resumes(fault.vect
   }
 };
 
-/** Delivers an external interrupt. `resume`: between two iterations of a repeated string instruction. */
-export const deliverInterrupt = (cpu: Cpu, vector: number, resume = false): Delivery => {
-  cpu.surroundings.emit('irq', () => ({ vector }));
+const withLine = (vector: number, line: number | undefined): { vector: number; line?: number } =>
+  line === undefined ? { vector } : { vector, line };
+
+/**
+ * Delivers an external interrupt. `resume`: between two iterations of a repeated string instruction. `line` tells, where
+ * somebody wants to know, the board's interrupt line that it came from.
+ */
+export const deliverInterrupt = (
+  cpu: Cpu,
+  vector: number,
+  resume = false,
+  line: () => number | undefined = () => undefined,
+): Delivery => {
+  cpu.surroundings.emit('irq', () => withLine(vector, line()));
   return deliverEvent(cpu, vector, resume);
 };
 
@@ -85,12 +103,18 @@ export const softwareInterrupt = (cpu: Cpu, vector: number, nextRip: bigint, kin
 const resumes = (vector: number): boolean =>
   vector === exception.DF || (vector !== exception.DB && exceptionOf(vector)?.type === 'fault');
 
-/** One attempt; what it threw, if anything. */
-const raise = (cpu: Cpu, fault: Fault, resume: boolean): Fault | undefined => {
+/** One attempt, perhaps while another vector was being delivered; what it threw, if anything. */
+const raise = (cpu: Cpu, fault: Fault, resume: boolean, during: number | undefined): Fault | undefined => {
   const { state } = cpu;
   const { vector, errorCode, address, why } = fault;
   if (address !== undefined && vector === exception.PF) state.cr2 = address;
-  cpu.surroundings.emit('trap', () => ({ vector, errorCode, cr2: address, why }));
+  cpu.surroundings.emit('trap', () => ({
+    vector,
+    errorCode,
+    cr2: address,
+    why,
+    ...(during === undefined ? {} : { during }),
+  }));
   try {
     const flags = resume ? state.rflags | flagBits.RF : state.rflags;
     deliver(cpu, vector, 1, errorCode, state.rip, flags);
@@ -109,7 +133,7 @@ const deliverEvent = (cpu: Cpu, vector: number, resume: boolean): Delivery => {
     const flags = resume ? state.rflags | flagBits.RF : state.rflags;
     deliver(cpu, vector, 1, undefined, state.rip, flags);
   } catch (fault) {
-    if (fault instanceof Fault) return deliverFault(cpu, fault);
+    if (fault instanceof Fault) return deliverFault(cpu, fault, undefined, vector);
     throw fault;
   }
   return DELIVERED;

@@ -15,6 +15,7 @@ import { Pic8259 } from './pic-8259';
 import { Pit8254 } from './pit-8254';
 import { Port92 } from './port-92';
 import { Uart16550 } from './uart-16550';
+import { hasVector } from './vector-set';
 import { VgaText } from './vga-text';
 
 export interface DeviceOptions {
@@ -74,6 +75,8 @@ export interface Devices {
   interruptPending(cpu: number): boolean;
   /** The processor takes the interrupt. @returns its vector. */
   acknowledgeInterrupt(cpu: number): number;
+  /** The ISA line behind a vector that this vCPU has just taken; undefined for what a local APIC makes by itself. */
+  lineOf(cpu: number, vector: number): number | undefined;
   /** Virtual time of the next change that some device makes by itself; `Infinity` when there is none. */
   nextEvent(): number;
   /** As `nextEvent`, of those changes only that could interrupt a processor as the controllers stand. */
@@ -175,6 +178,11 @@ export function createDevices(clock: BoardClock, options: DeviceOptions): Device
       if (apic.highestPending() >= 0 || !apic.externalPending) return apic.acknowledge();
       apic.acknowledgeExternal();
       return pic.acknowledge();
+    },
+    lineOf: (cpu, vector) => {
+      if (!hasVector(apicOf(cpu).state.isr, vector)) return pic.lineOf(vector);
+      const pin = ioApic.pinOf(vector);
+      return pin === timerPin ? 0 : pin;
     },
     nextEvent: () => earliest(timed),
     nextWake: () =>

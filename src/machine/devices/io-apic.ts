@@ -72,6 +72,12 @@ export class IoApic implements Device<IoApicState> {
     return !(entry & entryBit.masked) && (!hasVector || takes(entry & 0xff));
   }
 
+  /** The pin that sends this vector, if one does. */
+  pinOf(vector: number): number | undefined {
+    const pin = this.state.low.findIndex((entry) => !(entry & entryBit.masked) && (entry & 0xff) === vector);
+    return pin < 0 ? undefined : pin;
+  }
+
   reset(): void {
     this.state = powerOn(this.#id, this.state.levels);
   }

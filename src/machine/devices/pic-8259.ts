@@ -133,6 +133,13 @@ export class Pic8259 implements Device<Record<Which, Chip>> {
     return slave < 0 ? slave : slave + 8;
   }
 
+  /** The line whose vector this is as the chips are programmed. */
+  lineOf(vector: number): number | undefined {
+    const { master, slave } = this.state;
+    if (vector >= slave.base && vector < slave.base + 8) return vector - slave.base + 8;
+    return vector >= master.base && vector < master.base + 8 ? vector - master.base : undefined;
+  }
+
   /** Whether a request on this line could reach the processor as the masks, and what is in service, stand. */
   admits(line: number): boolean {
     const { master, slave } = this.state;

@@ -51,6 +51,12 @@ export const executionRules = {
     section: 'SDM vol. 3, Interrupt 0—Divide Error Exception (#DE)',
     says: 'the quotient does not fit its register',
   },
+  'software.int3': {
+    section: 'SDM vol. 3, Interrupt 3—Breakpoint Exception (#BP)',
+    says: 'INT3 raises #BP',
+  },
+  'software.into': { section: 'SDM vol. 3, Interrupt 4—Overflow Exception (#OF)', says: 'INTO with OF raises #OF' },
+  'software.int1': { section: 'SDM vol. 3, Interrupt 1—Debug Exception (#DB)', says: 'INT1 raises #DB' },
   'flags.iopl': {
     section: 'SDM vol. 2, CLI—Clear Interrupt Flag; STI—Set Interrupt Flag',
     says: 'CPL is above IOPL: IF may not be changed',

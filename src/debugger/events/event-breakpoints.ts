@@ -1,0 +1,221 @@
+/**
+ * What the user wants to stop at, or have logged, of all that happens in the machine. Faults are judged before they are
+ * delivered, everything else after the step in which it happened: conditions and messages see the machine as it stands
+ * at the stop.
+ */
+
+import type { EventKind, MachineEvent } from '../../machine/core/event';
+import type { Fault } from '../../machine/core/fault';
+import type { Machine } from '../../machine/pc';
+import type { Conditions } from '../conditions';
+import { Trigger, type TriggerOptions } from '../trigger';
+import { numbersOf, traceLine } from './kinds';
+import { type EventSpec, type ReadPlace, readEventSpec, splitRequest } from './spec';
+
+export interface EventBreakpoint extends TriggerOptions {
+  readonly id: number;
+  /** Kind and details. */
+  readonly text: string;
+  readonly kind: EventKind;
+  /** It says something and goes on. */
+  readonly logs: boolean;
+  /** How often it was met. */
+  readonly hits: number;
+}
+
+/** A stop: what happened, and the breakpoints that want it. */
+export interface EventStop {
+  readonly event: MachineEvent;
+  readonly ids: readonly number[];
+}
+
+export interface EventHost {
+  readonly conditions: Conditions;
+  /** Numbers shared with all other breakpoints. */
+  readonly takeId: (wanted?: number) => number;
+  /** A line about an event, and what it is about. */
+  readonly log: (text: string, event: MachineEvent, breakpoint: EventBreakpoint) => void;
+  readonly problem: (text: string, breakpoint: EventBreakpoint) => void;
+  /** What an address in a specification means. @throws BadInput */
+  readonly place: ReadPlace;
+}
+
+class Armed implements EventBreakpoint {
+  readonly text: string;
+  readonly kind: EventKind;
+  readonly trigger: Trigger;
+  /** The event being judged, for the log. */
+  present: MachineEvent | undefined;
+
+  constructor(
+    readonly id: number,
+    readonly spec: EventSpec,
+    options: TriggerOptions,
+    readonly logs: boolean,
+    host: EventHost,
+  ) {
+    this.text = spec.text;
+    this.kind = spec.kind;
+    this.trigger = new Trigger(
+      options,
+      {
+        conditions: host.conditions,
+        log: (text) => this.present && host.log(text, this.present, this),
+        problem: (text) => host.problem(text, this),
+      },
+      numbersOf(spec.kind).map(({ name }) => name),
+    );
+  }
+
+  get hits(): number {
+    return this.trigger.hits;
+  }
+  get condition(): string | undefined {
+    return this.trigger.options.condition;
+  }
+  get hitCondition(): string | undefined {
+    return this.trigger.options.hitCondition;
+  }
+  get logMessage(): string | undefined {
+    return this.trigger.options.logMessage;
+  }
+  get temporary(): boolean | undefined {
+    return this.trigger.options.temporary;
+  }
+  get enabled(): boolean | undefined {
+    return this.trigger.options.enabled;
+  }
+}
+
+export class EventBreakpoints {
+  /** Called when a temporary one was hit and is gone. */
+  onRemoved: ((breakpoint: EventBreakpoint) => void) | undefined;
+  private readonly armed = new Map<number, Armed>();
+  /** What happened in the present step and may be wanted. */
+  private readonly happened: { readonly event: MachineEvent; readonly by: Armed }[] = [];
+  private stop: EventStop | undefined;
+  private unsubscribe: () => void = () => {};
+
+  constructor(
+    private readonly machine: Machine,
+    private readonly host: EventHost,
+  ) {
+    machine.confirmStop = () => this.agrees();
+  }
+
+  /**
+   * Stops at events; `text` is `SPEC [if CONDITION] [hits COUNT] [log TEXT]`, and `options` win over it.
+   * @param id of a breakpoint that this one takes the place of
+   * @throws BadInput
+   */
+  break(text: string, options: TriggerOptions = {}, id?: number): EventBreakpoint {
+    return this.add(text, options, false, id);
+  }
+
+  /** Prints a line for each event, and goes on. @throws BadInput */
+  log(text: string, options: TriggerOptions = {}, id?: number): EventBreakpoint {
+    return this.add(text, options, true, id);
+  }
+
+  private add(text: string, given: TriggerOptions, logs: boolean, id: number | undefined): EventBreakpoint {
+    const { spec, options } = splitRequest(text);
+    const read = readEventSpec(spec, this.host.place);
+    const all = { ...options, ...defined(given) };
+    const one = new Armed(this.host.takeId(id), read, all, logs || all.logMessage !== undefined, this.host);
+    this.armed.set(one.id, one);
+    this.listen();
+    return one;
+  }
+
+  /** @returns whether there was one */
+  remove(id: number): boolean {
+    const was = this.armed.delete(id);
+    if (was) this.listen();
+    return was;
+  }
+
+  list(): EventBreakpoint[] {
+    return [...this.armed.values()];
+  }
+
+  /** A motion begins: what was left of the last one is forgotten. */
+  begin(): void {
+    this.happened.length = 0;
+    this.stop = undefined;
+  }
+
+  /** What is to be stopped at now; asked once after each step at which the machine stood still. */
+  take(): EventStop | undefined {
+    this.agrees();
+    const { stop } = this;
+    this.stop = undefined;
+    return stop;
+  }
+
+  /** Asked before a fault is delivered: is it to stop there? */
+  private readonly judgeFault = (vcpu: number, { vector, errorCode, address, why }: Fault): boolean => {
+    const event: MachineEvent = {
+      kind: 'trap',
+      ...this.machine.positionOf(vcpu),
+      vector,
+      ...(errorCode === undefined ? {} : { errorCode }),
+      ...(address === undefined ? {} : { cr2: address }),
+      why,
+    };
+    const ids = [...this.armed.values()]
+      .filter((one) => one.spec.matches(event, this.machine) && this.isHit(one, event))
+      .map(({ id }) => id);
+    if (ids.length > 0) this.stop = { event, ids };
+    return ids.length > 0;
+  };
+
+  private listen(): void {
+    this.unsubscribe();
+    const all = [...this.armed.values()];
+    this.machine.stopOnFault = all.some(({ kind }) => kind === 'trap') ? this.judgeFault : undefined;
+    const subscriptions = [...new Set(all.map(({ kind }) => kind))].map((kind) => {
+      const wanted = all.filter((one) => one.kind === kind);
+      return this.machine.events.on([kind], (event) => this.hear(wanted, event));
+    });
+    this.unsubscribe = () => {
+      for (const end of subscriptions) end();
+    };
+  }
+
+  private hear(list: readonly Armed[], event: MachineEvent): void {
+    // Judged before its delivery, except where it came up within another one.
+    if (event.kind === 'trap' && event.during === undefined) return;
+    for (const by of list) if (by.spec.matches(event, this.machine)) this.happened.push({ event, by });
+    if (this.happened.length > 0) this.machine.requestStop(event.kind);
+  }
+
+  /** Judges what happened in the step just done. */
+  private agrees(): boolean {
+    for (const { event, by } of this.happened.splice(0)) {
+      if (!this.armed.has(by.id) || !this.isHit(by, event)) continue;
+      this.stop = { event: this.stop?.event ?? event, ids: [...new Set([...(this.stop?.ids ?? []), by.id])] };
+    }
+    return this.stop !== undefined;
+  }
+
+  private isHit(one: Armed, event: MachineEvent): boolean {
+    const values = numbersOf(event.kind).map((field) =>
+      BigInt.asUintN(64, BigInt(field.read(event, this.machine) ?? field.absent ?? 0n)),
+    );
+    one.present = event;
+    if (!one.trigger.isHit(event.vcpu, values)) return false;
+    if (one.logs) {
+      this.host.log(traceLine(event, this.machine.cpus.length), event, one);
+      return false;
+    }
+    if (one.temporary) {
+      this.remove(one.id);
+      this.onRemoved?.(one);
+    }
+    return true;
+  }
+}
+
+/** Options that were given. */
+const defined = (options: TriggerOptions): TriggerOptions =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
