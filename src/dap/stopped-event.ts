@@ -42,7 +42,11 @@ const words = (context: Context, pause: Pause): Words => {
     case 'breakpoint':
       return { reason: breakpointReason(context, pause.ids), hitBreakpointIds: [...pause.ids] };
     case 'watchpoint':
-      return { reason: 'data breakpoint', text, hitBreakpointIds: [...(context.watched.get(pause.id) ?? [])] };
+      return {
+        reason: 'data breakpoint',
+        text,
+        hitBreakpointIds: pause.hits.flatMap(({ id }) => context.watched.get(id) ?? []),
+      };
     case 'fault':
       return { reason: 'exception', description: `Paused on ${vectorName(pause.fault.vector)}`, text };
     case 'alone':

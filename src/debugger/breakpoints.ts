@@ -1,99 +1,105 @@
 /**
- * The user's breakpoints: several may lie at one address, each with its condition, hit count and log message. The
- * machine asks at each arrival; nobody is asked where there is none.
+ * The user's breakpoints: several may lie at one address, each with its condition, hit count and log message. What the
+ * core can judge by itself it judges where it runs; it asks here about the rest, once at each arrival.
  */
 
+import type { Test } from '../machine/core/judge';
 import type { Machine } from '../machine/pc';
-import type { Stop } from '../machine/stop';
-import { BadInput } from '../program/program';
-import { hex, type LinearAddress, linear } from '../x86/address';
+import { type LinearAddress, linear } from '../x86/address';
+import { type Place, placeText } from './address';
+import type { Conditions } from './conditions';
 import type { Environment } from './expression/evaluator';
-import { evaluate, holds } from './expression/evaluator';
-import { parseExpression } from './expression/parser';
-import { describeError, type Expression, ExpressionError } from './expression/syntax';
-import { readInteger } from './machine-options';
+import { Trigger, type TriggerOptions } from './trigger';
 import { currentAddress } from './vcpu-view';
+import { type Watch, type WatchAccess, type Watched, Watches, type WatchTarget } from './watches';
 
-export interface BreakpointOptions {
-  /** An expression; the breakpoint counts only where it is not 0. */
-  readonly condition?: string | undefined;
-  /** `5` or `>= 5` from the fifth time on, `== 5` the fifth time, `% 5` every fifth time. */
-  readonly hitCondition?: string | undefined;
-  /** Instead of stopping, this text goes to the console; `{expression}` is replaced by its value. */
-  readonly logMessage?: string | undefined;
-  /** Removed when it is hit. */
-  readonly temporary?: boolean;
-}
+export type { WatchAccess };
+export type BreakpointOptions = TriggerOptions;
 
-export interface Breakpoint extends BreakpointOptions {
+export interface Breakpoint extends TriggerOptions {
   readonly id: number;
+  readonly places: readonly Place[];
+  /** Those of its places that are linear. */
   readonly addresses: readonly LinearAddress[];
   hits: number;
 }
 
 interface Armed {
   readonly breakpoint: Breakpoint;
-  readonly condition: Expression | undefined;
-  readonly counts: (hits: number) => boolean;
-  readonly log: readonly (string | Expression)[] | undefined;
-}
-
-type WatchpointStop = Stop & { readonly reason: 'watchpoint' };
-
-export type WatchAccess = 'read' | 'write' | 'both';
-
-interface Watch extends Armed {
-  readonly address: bigint;
-  readonly size: number;
-  readonly access: WatchAccess;
+  readonly trigger: Trigger;
+  /** The core's count of hits. */
+  readonly cell: number | undefined;
 }
 
 export interface BreakpointHost {
+  readonly conditions: Conditions;
   readonly environment: (vcpu: number) => Environment;
-  /** A logpoint's line. */
-  readonly log: (text: string, breakpoint: Breakpoint) => void;
-  /** Is it a repeated string instruction, which arrives at itself after each iteration? */
-  readonly repeats: (vcpu: number, address: LinearAddress) => boolean;
-  /** The condition of a breakpoint cannot be evaluated: it stops, and says why. */
-  readonly problem: (text: string, breakpoint: Breakpoint) => void;
+  /** A log message, or why a condition cannot be evaluated; then it stops. */
+  readonly note: (text: string, by: Breakpoint | Watch) => void;
 }
+
+/** Stops for the engine itself, or not. */
+type Ask = (vcpu: number) => boolean;
 
 export class Breakpoints {
   /** Ids of the breakpoints that led to the last stop. */
   hit: number[] = [];
   private readonly armed = new Map<number, Armed>();
-  private readonly at = new Map<bigint, Set<number>>();
+  /** Breakpoints by the place in its space, without its vCPU. */
+  private readonly at = new Map<string, Set<Armed>>();
   /** The engine's own places (stepping): asked before the user's. */
-  private readonly internal = new Map<bigint, (vcpu: number) => boolean>();
-  /** Watched memory by the machine's number of it. */
-  private readonly watches = new Map<number, Watch>();
+  private readonly internal = new Map<bigint, Ask>();
+  private readonly watches: Watches;
   private nextId = 1;
-  /** Where the machine was last: its next iteration there is no arrival. */
-  private left = { vcpu: -1, linear: -1n, step: -1 };
   private readonly machine: Machine;
   private readonly host: BreakpointHost;
 
   constructor(machine: Machine, host: BreakpointHost) {
     this.machine = machine;
     this.host = host;
-    machine.breakpoints.decide = (vcpu, linear) => this.stops(vcpu, linear);
+    this.watches = new Watches(machine, host);
+    machine.breakpoints.decide = (vcpu, at, physical) => this.stops(vcpu, at, physical);
   }
 
   /**
+   * @param places where it stops; a plain address is linear, a place with a vCPU is that one's alone
    * @param id of a breakpoint that this one takes the place of
    * @throws BadInput for a condition that cannot be read
    */
-  add(addresses: readonly LinearAddress[], options: BreakpointOptions = {}, id = this.nextId): Breakpoint {
-    const armed = read({ ...options, id, addresses, hits: 0 });
-    this.nextId = Math.max(this.nextId, id + 1);
+  add(places: readonly (LinearAddress | Place)[], options: TriggerOptions = {}, id = this.nextId): Breakpoint {
+    const all = places.map((place): Place => (typeof place === 'bigint' ? { space: 'linear', address: place } : place));
+    const note = (text: string) => this.host.note(text, breakpoint);
+    const trigger = new Trigger(options, { conditions: this.host.conditions, log: note, problem: note });
+    const cell = trigger.counter === undefined ? undefined : this.machine.breakpoints.newCell();
+    if (cell !== undefined) trigger.count = cellCount(this.machine, cell);
+    const breakpoint: Breakpoint = {
+      ...options,
+      id,
+      places: all,
+      addresses: all.filter(({ space }) => space === 'linear').map(({ address }) => linear(address)),
+      get hits() {
+        return trigger.hits;
+      },
+      set hits(hits: number) {
+        trigger.hits = hits;
+      },
+    };
+    this.remove(id);
+    this.takeId(id);
+    const armed = { breakpoint, trigger, cell };
     this.armed.set(id, armed);
-    for (const address of addresses) {
-      const ids = this.at.get(address) ?? new Set();
-      ids.add(id);
-      this.at.set(address, ids);
-      this.arm(address);
+    for (const place of all) {
+      const key = keyOf(place);
+      this.at.set(key, (this.at.get(key) ?? new Set()).add(armed));
+      this.arm(place);
     }
-    return armed.breakpoint;
+    return breakpoint;
+  }
+
+  /** A number of the series that all kinds of breakpoints share: this one, or the next. */
+  takeId(wanted = this.nextId): number {
+    this.nextId = Math.max(this.nextId, wanted + 1);
+    return wanted;
   }
 
   /** @returns whether there was one */
@@ -101,187 +107,158 @@ export class Breakpoints {
     const armed = this.armed.get(id);
     if (armed === undefined) return false;
     this.armed.delete(id);
-    for (const address of armed.breakpoint.addresses) {
-      const ids = this.at.get(address);
-      ids?.delete(id);
-      if (ids?.size === 0) this.at.delete(address);
-      this.arm(address);
+    for (const place of armed.breakpoint.places) {
+      const key = keyOf(place);
+      const others = this.at.get(key);
+      others?.delete(armed);
+      if (others?.size === 0) this.at.delete(key);
+      this.arm(place);
+    }
+    if (armed.cell !== undefined) {
+      // Whoever still holds the breakpoint reads the last count.
+      armed.trigger.count = { value: armed.trigger.hits };
+      this.machine.breakpoints.freeCell(armed.cell);
     }
     return true;
-  }
-
-  /**
-   * Stops after an access to memory, where the condition holds then.
-   * @returns the number that the pause names
-   * @throws BadInput for a condition that cannot be read
-   */
-  watch(address: bigint, size: number, access: WatchAccess, options: BreakpointOptions = {}): number {
-    const armed = read({ ...options, id: 0, addresses: [linear(address)], hits: 0 });
-    const id = this.machine.breakpoints.watch(address, size, { read: access !== 'write', write: access !== 'read' });
-    this.watches.set(id, { ...armed, address, size, access });
-    return id;
-  }
-  unwatch(id: number): void {
-    this.machine.breakpoints.unwatch(id);
-    this.watches.delete(id);
-  }
-
-  /** The watches that want the machine to stop for an access, of which the machine names only the first. */
-  watched({ vcpu, id: named, address, access }: WatchpointStop): number[] {
-    const touched = ([id, watch]: readonly [number, Watch]): boolean =>
-      id === named ||
-      ((watch.access === 'both' || watch.access === access) &&
-        address >= watch.address &&
-        address < watch.address + BigInt(watch.size));
-    return [...this.watches].filter((one) => touched(one) && this.isHit(one[1], vcpu)).map(([id]) => id);
   }
 
   list(): Breakpoint[] {
     return [...this.armed.values()].map(({ breakpoint }) => breakpoint);
   }
 
+  /**
+   * Stops after an access to memory where the condition holds then; it may name the values `old` and `new`.
+   * @param id of a watch that this one takes the place of
+   * @returns the number that the pause names
+   * @throws BadInput
+   */
+  watch(
+    place: bigint | Place,
+    size: number,
+    access: WatchAccess,
+    options: TriggerOptions = {},
+    id = this.nextId,
+  ): number {
+    const where: Place = typeof place === 'bigint' ? { space: 'linear', address: place } : place;
+    return this.watchTarget({ place: where, size }, access, options, id).id;
+  }
+  /** Stops after the instruction that changed a register, by its name in expressions. @throws BadInput */
+  watchRegister(register: string, options: TriggerOptions = {}, vcpu?: number, id = this.nextId): Watch {
+    return this.watchTarget({ register, vcpu }, 'change', options, id);
+  }
+  private watchTarget(target: WatchTarget, access: WatchAccess, options: TriggerOptions, id: number): Watch {
+    const watch = this.watches.add(id, target, access, options);
+    this.takeId(id);
+    return watch;
+  }
+  /** @returns whether there was one */
+  unwatch(id: number): boolean {
+    return this.watches.remove(id);
+  }
+  listWatches(): Watch[] {
+    return this.watches.list();
+  }
+  /** What was done to watched things at the last stop. */
+  get watched(): readonly Watched[] {
+    return this.watches.hit;
+  }
+
   /** Stops at an address where `stops` says so, until the returned function is called. */
-  watchFor(address: LinearAddress, stops: (vcpu: number) => boolean): () => void {
+  watchFor(address: LinearAddress, stops: Ask): () => void {
+    const place: Place = { space: 'linear', address };
     this.internal.set(address, stops);
-    this.arm(address);
+    this.arm(place);
     return () => {
       this.internal.delete(address);
-      this.arm(address);
+      this.arm(place);
     };
   }
 
   /** Counts start again. */
   restart(): void {
-    for (const { breakpoint } of this.armed.values()) breakpoint.hits = 0;
+    for (const { trigger } of this.armed.values()) trigger.hits = 0;
+    this.watches.restart();
   }
 
-  /** The vCPU whose turn it is goes on from where it stands. */
+  /** A motion begins: the breakpoint where the vCPU whose turn it is stands has been reported. */
   depart(): void {
-    const { machine } = this;
-    const vcpu = machine.cpus[machine.current];
-    if (vcpu !== undefined) this.left = { vcpu: vcpu.index, linear: currentAddress(vcpu), step: machine.counters.step };
+    const vcpu = this.machine.cpus[this.machine.current];
+    if (vcpu !== undefined) this.machine.breakpoints.depart(vcpu);
+    this.watches.begin();
   }
 
-  /** Asked where the machine does not ask: a step or a slice of a run ended here. */
+  /** Asked where the machine does not ask: a step ended here. Each arrival is judged once. */
   arrivedAt(vcpu: number): boolean {
     const cpu = this.machine.cpus[vcpu];
-    if (cpu === undefined || !cpu.active) return false;
-    const address = currentAddress(cpu);
-    return (this.at.has(address) || this.internal.has(address)) && this.stops(vcpu, address);
+    return cpu?.active === true && this.machine.breakpoints.judge(cpu, currentAddress(cpu));
   }
 
-  private arm(address: bigint): void {
-    const wanted = this.at.has(address) || this.internal.has(address);
+  private arm({ space, address }: Place): void {
     const { breakpoints } = this.machine;
-    if (wanted === breakpoints.has(address)) return;
-    if (wanted) breakpoints.add(address);
-    else breakpoints.remove(address);
+    const here = [...(this.at.get(keyOf({ space, address })) ?? [])].filter(isEnabled);
+    const tests = here.every(alwaysStops) ? undefined : (vcpu: number) => testsOf(here, space, address, vcpu);
+    if (space !== 'linear') {
+      if (here.length === 0) breakpoints.removePhysical(Number(address));
+      else breakpoints.addPhysical(Number(address), tests);
+    } else if (this.internal.has(address)) breakpoints.add(address);
+    else if (here.length === 0) {
+      if (breakpoints.has(address)) breakpoints.remove(address);
+    } else breakpoints.add(address, tests);
   }
 
-  private stops(vcpu: number, linear: bigint): boolean {
+  private stops(vcpu: number, at: bigint, physical: number | undefined): boolean {
     const hit: number[] = [];
-    const again = this.iterates(vcpu, linear);
-    for (const id of this.at.get(linear) ?? []) {
-      const armed = this.armed.get(id);
-      if (!again && armed !== undefined && this.isHit(armed, vcpu)) hit.push(id);
-    }
-    const own = this.internal.get(linear)?.(vcpu) ?? false;
+    const here = [
+      ...(this.at.get(keyOf({ space: 'linear', address: at })) ?? []),
+      ...(physical === undefined ? [] : (this.at.get(keyOf({ space: 'phys', address: BigInt(physical) })) ?? [])),
+    ];
+    for (const { breakpoint, trigger } of here)
+      if (isFor(breakpoint, at, physical, vcpu) && trigger.isHit(vcpu)) hit.push(breakpoint.id);
+    const own = this.internal.get(at)?.(vcpu) ?? false;
     if (hit.length === 0 && !own) return false;
     this.hit = hit;
     for (const id of hit) if (this.armed.get(id)?.breakpoint.temporary) this.remove(id);
     return true;
   }
-
-  private iterates(vcpu: number, linear: bigint): boolean {
-    const { left } = this;
-    const { step } = this.machine.counters;
-    this.left = { vcpu, linear, step };
-    const next = left.vcpu === vcpu && left.linear === linear && left.step + 1 === step;
-    return next && this.host.repeats(vcpu, linear as LinearAddress);
-  }
-
-  private isHit({ breakpoint, condition, counts, log }: Armed, vcpu: number): boolean {
-    const environment = this.host.environment(vcpu);
-    if (condition !== undefined) {
-      try {
-        if (!holds(condition, environment)) return false;
-      } catch (error) {
-        if (!(error instanceof ExpressionError)) throw error;
-        this.host.problem(`condition \`${breakpoint.condition}\`: ${describeError(error)}`, breakpoint);
-        return true;
-      }
-    }
-    breakpoint.hits++;
-    if (!counts(breakpoint.hits)) return false;
-    if (log === undefined) return true;
-    this.host.log(
-      log.map((part) => (typeof part === 'string' ? part : textOf(part, environment))).join(''),
-      breakpoint,
-    );
-    return false;
-  }
 }
 
-/** @throws BadInput */
-const read = (breakpoint: Breakpoint): Armed => {
-  const { condition, hitCondition, logMessage } = breakpoint;
-  return {
-    breakpoint,
-    condition: isGiven(condition) ? readCondition(condition) : undefined,
-    counts: isGiven(hitCondition) ? readHitCondition(hitCondition) : () => true,
-    log: isGiven(logMessage) ? readLogMessage(logMessage) : undefined,
-  };
+/** Guest-physical addresses are physical while no guest of a VMX guest runs. */
+const keyOf = ({ space, address }: Place): string => placeText({ space: space === 'gpa' ? 'phys' : space, address });
+
+const isEnabled = ({ trigger }: Armed): boolean => trigger.options.enabled !== false;
+
+/** Does the core have nothing to judge? */
+const alwaysStops = ({ breakpoint, trigger }: Armed): boolean =>
+  trigger.condition === undefined &&
+  trigger.counter === undefined &&
+  breakpoint.places.every(({ vcpu }) => vcpu === undefined);
+
+/** Is one of its places this address, on this vCPU? */
+const isFor = ({ places }: Breakpoint, at: bigint, physical: number | undefined, on: number): boolean =>
+  places.some(
+    ({ space, address, vcpu }) =>
+      (vcpu === undefined || vcpu === on) &&
+      (space === 'linear' ? address === at : physical !== undefined && address === BigInt(physical)),
+  );
+
+const testsOf = (here: readonly Armed[], space: Place['space'], address: bigint, on: number): Test[] => {
+  const [at, physical] = space === 'linear' ? [address, undefined] : [-1n, Number(address)];
+  return here
+    .filter(({ breakpoint }) => isFor(breakpoint, at, physical, on))
+    .map(({ trigger, cell }): Test => {
+      const { counter, condition } = trigger;
+      return {
+        condition: condition?.compiled(space === 'linear' ? linear(address) : undefined),
+        counter: counter === undefined || cell === undefined ? undefined : { ...counter, cell },
+      };
+    });
 };
 
-const isGiven = (text: string | undefined): text is string => text !== undefined && text.trim() !== '';
-
-/** @throws BadInput */
-const readCondition = (text: string): Expression => {
-  try {
-    return parseExpression(text);
-  } catch (error) {
-    if (error instanceof ExpressionError) throw new BadInput(`condition \`${text}\`: ${describeError(error)}`);
-    throw error;
-  }
-};
-
-const counters: Readonly<Record<string, (hits: number, wanted: number) => boolean>> = {
-  '': (hits, wanted) => hits >= wanted,
-  '>=': (hits, wanted) => hits >= wanted,
-  '>': (hits, wanted) => hits > wanted,
-  '==': (hits, wanted) => hits === wanted,
-  '=': (hits, wanted) => hits === wanted,
-  '<': (hits, wanted) => hits < wanted,
-  '<=': (hits, wanted) => hits <= wanted,
-  '%': (hits, wanted) => hits % wanted === 0,
-};
-
-/** @throws BadInput */
-const readHitCondition = (text: string): ((hits: number) => boolean) => {
-  const [, operator = '', digits = ''] = /^\s*([<>=%]*)\s*(\w+)\s*$/.exec(text) ?? [];
-  const count = counters[operator];
-  const wanted = readInteger(digits);
-  if (count === undefined || wanted === undefined || (operator === '%' && wanted === 0n))
-    throw new BadInput(`hit count \`${text}\`: write 5, >= 5, == 5 or % 5`);
-  return (hits) => count(hits, Number(wanted));
-};
-
-/** Text and the expressions in its braces; `{{` is a brace. @throws BadInput */
-const readLogMessage = (text: string): (string | Expression)[] => {
-  const parts: (string | Expression)[] = [];
-  const pattern = /\{\{|\}\}|\{([^{}]*)\}|[^{}]+|[{}]/g;
-  for (const [piece, inner] of text.matchAll(pattern)) {
-    if (inner !== undefined) parts.push(readCondition(inner));
-    else parts.push(piece === '{{' ? '{' : piece === '}}' ? '}' : piece);
-  }
-  return parts;
-};
-
-const textOf = (expression: Expression, environment: Environment): string => {
-  try {
-    return hex(evaluate(expression, environment).bits);
-  } catch (error) {
-    if (error instanceof ExpressionError) return `<${describeError(error)}>`;
-    throw error;
-  }
-};
+const cellCount = (machine: Machine, cell: number): { value: number } => ({
+  get value() {
+    return machine.breakpoints.count(cell);
+  },
+  set value(hits: number) {
+    machine.breakpoints.setCount(cell, hits);
+  },
+});

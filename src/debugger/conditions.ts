@@ -3,7 +3,11 @@
  * by name (`vector`, `port`) hides registers of that name.
  */
 
+import type { Judged } from '../machine/core/judge';
+import type { Site } from '../machine/core/site';
 import { BadInput } from '../program/program';
+import { type LinearAddress, linear } from '../x86/address';
+import { compileCondition } from './expression/compile';
 import { type Environment, evaluate, holds } from './expression/evaluator';
 import { parseExpression } from './expression/parser';
 import { describeError, type Expression, ExpressionError } from './expression/syntax';
@@ -15,10 +19,21 @@ export interface Condition {
   holds(vcpu: number, fields?: readonly bigint[]): boolean;
   /** The number that it is. @throws ExpressionError */
   value(vcpu: number, fields?: readonly bigint[]): bigint;
+  /** The same for the core, before the instruction at a linear address; undefined: wherever it is. */
+  compiled(here: LinearAddress | undefined): (at: Site) => Judged;
 }
 
+/** Address of a symbol; a local label is one of the function at `here`. */
+export type Resolve = (name: string, here: LinearAddress) => LinearAddress | undefined;
+
 export class Conditions {
-  constructor(readonly environment: (vcpu: number) => Environment) {}
+  readonly environment: (vcpu: number) => Environment;
+  private readonly resolve: Resolve;
+
+  constructor(environment: (vcpu: number) => Environment, resolve: Resolve) {
+    this.environment = environment;
+    this.resolve = resolve;
+  }
 
   /**
    * @param fields names that are given with each question, in this order
@@ -32,6 +47,14 @@ export class Conditions {
     return {
       text,
       expression,
+      compiled: (here) =>
+        compileCondition(expression, {
+          symbol: (name) => {
+            // A local label is another one in each function.
+            if (here === undefined && name.startsWith('.')) return 'unknown';
+            return this.resolve(name, here ?? linear(0n));
+          },
+        }),
       holds: (vcpu, values) => holds(expression, seen(vcpu, values)),
       value: (vcpu, values) => evaluate(expression, seen(vcpu, values)).bits,
     };

@@ -3,36 +3,38 @@
  * and events to stop on, the instruction budget, and resets; stepping is built on it.
  */
 
-import type { EventKind, MachineEvent } from '../machine/core/event';
+import type { MachineEvent } from '../machine/core/event';
 import type { Fault } from '../machine/core/fault';
 import type { Machine } from '../machine/pc';
 import type { Stop } from '../machine/stop';
 import type { LinearAddress } from '../x86/address';
 import type { Breakpoints } from './breakpoints';
 import { type Ending, ending, endingOf } from './endings';
-import type { EventFilter } from './event-filter';
+import type { EventBreakpoints } from './events/event-breakpoints';
 import { Slices, yieldToHost } from './slices';
+import type { Watched } from './watches';
 
 /** Why the machine stands still. `vcpu` is the one that it is about. */
 export type Pause =
   | { readonly reason: 'entry' | 'step' | 'pause'; readonly vcpu: number }
   | { readonly reason: 'breakpoint'; readonly vcpu: number; readonly ids: readonly number[] }
-  | {
-      readonly reason: 'watchpoint';
-      readonly vcpu: number;
-      readonly id: number;
-      readonly access: 'read' | 'write';
-      readonly address: bigint;
-    }
-  | { readonly reason: 'fault'; readonly vcpu: number; readonly fault: Fault }
-  | { readonly reason: 'event'; readonly vcpu: number; readonly event: MachineEvent }
+  /** After the instruction that touched something watched. */
+  | { readonly reason: 'watchpoint'; readonly vcpu: number; readonly hits: readonly Watched[] }
+  /** Before its delivery. */
+  | { readonly reason: 'fault'; readonly vcpu: number; readonly fault: Fault; readonly ids: readonly number[] }
+  /** After the step in which it happened; before the reset that it is. */
+  | { readonly reason: 'event'; readonly vcpu: number; readonly event: MachineEvent; readonly ids: readonly number[] }
   /** Only this vCPU may take turns, and nothing can wake it. */
   | { readonly reason: 'alone'; readonly vcpu: number }
   /** The machine's end, or near it: it can be looked at; going on ends it. */
-  | { readonly reason: 'ending'; readonly vcpu: number; readonly ending: Ending; readonly stop: Stop | undefined };
-
-/** Whether faults of a vector stop, and where. */
-export type FaultStop = (vcpu: number, fault: Fault) => boolean;
+  | {
+      readonly reason: 'ending';
+      readonly vcpu: number;
+      readonly ending: Ending;
+      readonly stop: Stop | undefined;
+      /** Breakpoints on events that want it too. */
+      readonly ids?: readonly number[];
+    };
 
 export interface RunLimits {
   readonly maxInstructions: number | undefined;
@@ -49,9 +51,10 @@ export class RunControl {
   private readonly limits: RunLimits;
   private readonly slices = new Slices();
   private pauseRequested = false;
-  private faultStop: FaultStop | undefined;
-  private eventStop: MachineEvent | undefined;
-  private unsubscribe: () => void = () => {};
+  /** Breakpoints on events; set by the session, which knows what they need. */
+  events: EventBreakpoints | undefined;
+  /** Who pulled the reset line, while the machine stands before that reset. */
+  private resetBy: string | undefined;
   /** An ending that was shown before: going on from there is the end. */
   private shown: Ending | undefined;
   /** Inputs there were at that ending. */
@@ -76,37 +79,20 @@ export class RunControl {
     return this.pauseRequested;
   }
 
-  stopOnFaults(stop: FaultStop | undefined): void {
-    this.faultStop = stop;
-    this.machine.stopOnFault = stop;
-  }
-
-  stopOnEvents(filters: readonly EventFilter[]): void {
-    this.unsubscribe();
-    const kinds = [...new Set(filters.map(({ kind }) => kind))] as EventKind[];
-    if (kinds.length === 0) {
-      this.unsubscribe = () => {};
-      return;
-    }
-    this.unsubscribe = this.machine.events.on(kinds, (event) => {
-      if (this.eventStop !== undefined || !filters.some((filter) => filter.matches(event))) return;
-      this.eventStop = event;
-      this.machine.requestStop(event.kind);
-    });
-  }
-
   /** To be called once before each motion that the user asks for. */
   begin(): void {
     this.pauseRequested = false;
-    this.eventStop = undefined;
+    this.events?.begin();
     this.breakpoints.hit = [];
-    this.machine.stopOnFault = this.faultStop;
+    // Of a breakpoint where a motion begins the user knows.
+    this.breakpoints.depart();
+    if (this.resetBy !== undefined) this.restartMachine(this.resetBy);
   }
 
   /** Goes on until something stops it. */
   async continue(): Promise<Pause> {
-    for (let first = true; ; first = false) {
-      const pause = this.slice(first);
+    for (;;) {
+      const pause = this.slice();
       if (pause !== undefined) return pause;
       await yieldToHost();
     }
@@ -126,8 +112,8 @@ export class RunControl {
       }),
     );
     try {
-      for (let first = true; ; first = false) {
-        const pause = this.slice(first);
+      for (;;) {
+        const pause = this.slice();
         if (pause !== undefined)
           return arrived && pause.reason === 'breakpoint' && pause.ids.length === 0 ? undefined : pause;
         await yieldToHost();
@@ -138,13 +124,9 @@ export class RunControl {
   }
 
   /** One slice; undefined when nothing stopped it. */
-  private slice(first: boolean): Pause | undefined {
+  private slice(): Pause | undefined {
     const { current } = this.machine;
     if (this.pauseRequested) return { reason: 'pause', vcpu: current };
-    // The machine takes no notice of a breakpoint where a run begins; only at the first slice the user knows of it.
-    const arrived = first ? undefined : this.arrivedAt(current);
-    if (arrived !== undefined) return arrived;
-    this.breakpoints.depart();
     const stop = this.slices.run(this.machine, this.limits.maxInstructions);
     this.onProgress?.();
     return this.judge(stop);
@@ -160,7 +142,6 @@ export class RunControl {
     const { machine } = this;
     const before = machine.current;
     const active = machine.cpus[before]?.active ?? false;
-    this.breakpoints.depart();
     const stop = machine.singleStep();
     const stepped = active ? before : machine.current;
     return { stepped, pause: this.judge(stop) };
@@ -175,33 +156,34 @@ export class RunControl {
       // Faults in circles can go on for another round; all other ends are final.
       if (stop.reason !== 'no-progress') this.shown = ends;
       this.inputs = machine.log.entries.length;
-      return { reason: 'ending', vcpu, ending: ends, stop };
+      return { reason: 'ending', vcpu, ending: ends, stop, ids: this.events?.take()?.ids ?? [] };
     }
+    const wanted = this.events?.take();
+    if (stop.reason === 'reset') {
+      this.resetBy = stop.by;
+      if (wanted === undefined) {
+        this.restartMachine(stop.by);
+        return undefined;
+      }
+    }
+    if (stop.reason === 'fault') return { reason: 'fault', vcpu, fault: stop.fault, ids: wanted?.ids ?? [] };
+    if (wanted !== undefined) return { reason: 'event', vcpu: wanted.event.vcpu, ...wanted };
     switch (stop.reason) {
       case 'breakpoint':
         return { reason: 'breakpoint', vcpu, ids: this.breakpoints.hit };
-      case 'watchpoint': {
-        const { access, address } = stop;
-        const [id] = this.breakpoints.watched(stop);
-        return id === undefined ? undefined : { reason: 'watchpoint', vcpu, id, access, address };
-      }
-      case 'fault':
-        return { reason: 'fault', vcpu, fault: stop.fault };
+      case 'watchpoint':
+        return { reason: 'watchpoint', vcpu, hits: this.breakpoints.watched };
       case 'requested':
-        return this.requested(vcpu);
-      case 'reset':
-        machine.reset();
-        this.onReset?.(stop.by);
-        return undefined;
+        return { reason: 'pause', vcpu };
       default:
         return this.overBudget(vcpu);
     }
   }
 
-  private requested(vcpu: number): Pause {
-    const event = this.eventStop;
-    this.eventStop = undefined;
-    return event === undefined ? { reason: 'pause', vcpu } : { reason: 'event', vcpu: event.vcpu, event };
+  private restartMachine(by: string): void {
+    this.resetBy = undefined;
+    this.machine.reset();
+    this.onReset?.(by);
   }
 
   private overBudget(vcpu: number): Pause | undefined {

@@ -3,6 +3,7 @@
  * shows comes from here; nothing here knows who shows it.
  */
 
+import type { MachineEvent } from '../machine/core/event';
 import type { Machine } from '../machine/pc';
 import type { VirtualCpu } from '../machine/virtual-cpu';
 import { BadInput, type Files } from '../program/program';
@@ -11,12 +12,16 @@ import type { Space } from './address';
 import { bootMachine, type Sinks } from './boot';
 import { type Breakpoint, Breakpoints } from './breakpoints';
 import { type CodeView, codeViewOf } from './code-view';
+import { Conditions } from './conditions';
 import { VcpuEnvironment } from './environment';
-import type { EventFilter } from './event-filter';
+import { type EventBreakpoint, EventBreakpoints } from './events/event-breakpoints';
+import { evaluate } from './expression/evaluator';
+import { parseExpression } from './expression/parser';
 import { functionsOf } from './functions';
+import { recollectionOf } from './inspect/recollection';
 import type { MachineSettings } from './machine-options';
 import type { ProgramInfo } from './program-info';
-import { type FaultStop, type Pause, RunControl } from './run-control';
+import { type Pause, RunControl } from './run-control';
 import { type StepInTarget, stepInTargets, stepIntoTarget } from './step-in-targets';
 import { type Depth, type Granularity, Stepper } from './stepping';
 import { liveVcpus } from './vcpu-view';
@@ -30,6 +35,8 @@ export interface SessionOptions {
   readonly sinks: Sinks;
   /** A line for the user's console: log messages, resets, conditions that fail. */
   readonly note: (text: string, breakpoint?: Breakpoint) => void;
+  /** A line about an event that is logged; without it, `note` has the line. */
+  readonly noteEvent?: (text: string, event: MachineEvent, breakpoint: EventBreakpoint) => void;
   readonly stepIntoInterrupts?: boolean;
 }
 
@@ -37,6 +44,9 @@ export class Session {
   readonly machine: Machine;
   readonly info: ProgramInfo;
   readonly breakpoints: Breakpoints;
+  /** The language of breakpoints, watches and events. */
+  readonly conditions: Conditions;
+  readonly events: EventBreakpoints;
   readonly options: SessionOptions;
   private readonly control: RunControl;
   private readonly stepper: Stepper;
@@ -48,14 +58,26 @@ export class Session {
     this.machine = machine;
     this.info = info;
     this.options = options;
+    this.conditions = new Conditions(
+      (vcpu) => this.environment(vcpu),
+      (name, here) => info.resolve(name, here),
+    );
     this.breakpoints = new Breakpoints(machine, {
+      conditions: this.conditions,
       environment: (vcpu) => this.environment(vcpu),
-      repeats: (vcpu, address) => this.stepper.repeats(vcpu, address),
-      log: (text, breakpoint) => options.note(text, breakpoint),
-      problem: (text, breakpoint) => options.note(text, breakpoint),
+      note: (text, by) => options.note(text, 'places' in by ? by : undefined),
     });
+    this.events = new EventBreakpoints(machine, {
+      conditions: this.conditions,
+      takeId: (wanted) => this.breakpoints.takeId(wanted),
+      log: options.noteEvent ?? ((text) => options.note(text)),
+      problem: (text) => options.note(text),
+      place: (text) => evaluate(parseExpression(text), this.environment(machine.current)).bits,
+    });
+    recollectionOf(machine);
     const { maxInstructions, noReboot } = options.settings;
     this.control = new RunControl(machine, this.breakpoints, { maxInstructions, noReboot });
+    this.control.events = this.events;
     this.control.onReset = (by) => options.note(`reset by ${by}: the machine starts again`);
     this.stepper = new Stepper(this.control, info, (vcpu) => this.codeView(vcpu), {
       intoInterrupts: options.stepIntoInterrupts ?? false,
@@ -65,6 +87,7 @@ export class Session {
   /** Loads the program and stands before its first instruction. @throws BadInput */
   static async start(options: SessionOptions): Promise<Session> {
     const { machine, info } = await bootMachine(options.files, options.program, options.settings, options.sinks);
+    for (const { problem } of info.program.modules ?? []) if (problem !== undefined) options.note(problem);
     return new Session(machine, info, options);
   }
 
@@ -109,6 +132,7 @@ export class Session {
     const { ended } = this.control;
     if (ended !== undefined) return { reason: 'ending', vcpu: this.machine.current, ending: ended, stop: undefined };
     this.restrict(only ?? null);
+    recollectionOf(this.machine).departing();
     this.busy = true;
     this.control.begin();
     try {
@@ -121,9 +145,13 @@ export class Session {
 
   private restrict(only: number | null): void {
     const { machine } = this;
-    if (only !== null && machine.turns.isStopped(only))
-      throw new BadInput(`vCPU ${only} was stopped and takes no more turns`);
+    if (only !== null) this.checkAlone(only);
     if (machine.turns.only !== only) machine.input({ kind: 'only', vcpu: only });
+  }
+
+  /** @throws BadInput for a vCPU that takes no turns */
+  checkAlone(vcpu: number): void {
+    if (this.machine.turns.isStopped(vcpu)) throw new BadInput(`vCPU ${vcpu} was stopped and takes no more turns`);
   }
 
   /** This vCPU takes no more turns until the machine is reset. @throws BadInput for the last one */
@@ -139,13 +167,6 @@ export class Session {
   /** Called while the machine runs, every few milliseconds. */
   onProgress(listener: (() => void) | undefined): void {
     this.control.onProgress = listener;
-  }
-
-  stopOnFaults(stop: FaultStop | undefined): void {
-    this.control.stopOnFaults(stop);
-  }
-  stopOnEvents(filters: readonly EventFilter[]): void {
-    this.control.stopOnEvents(filters);
   }
 
   // Looking

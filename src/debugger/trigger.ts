@@ -28,8 +28,8 @@ export interface TriggerHost {
 }
 
 export class Trigger {
-  /** How often it was met with its condition true. */
-  hits = 0;
+  /** Where it is counted. */
+  count: { value: number } = { value: 0 };
   readonly options: TriggerOptions;
   readonly condition: Condition | undefined;
   /** When to stop by the number of hits; undefined: always. */
@@ -68,6 +68,14 @@ export class Trigger {
     if (this.message === undefined) return true;
     host.log(this.message.map((part) => (typeof part === 'string' ? part : textOf(part, vcpu, fields))).join(''));
     return false;
+  }
+
+  /** How often it was met with its condition true. */
+  get hits(): number {
+    return this.count.value;
+  }
+  set hits(hits: number) {
+    this.count.value = hits;
   }
 
   /** Does it say something instead of stopping? */

@@ -24,11 +24,12 @@ import { type Input, InputLog } from './history/input-log';
 import { type Snapshot, Snapshots } from './history/snapshot';
 import { applyInput } from './input';
 import { Natives } from './native';
-import type { Stop } from './stop';
+import type { Stop, WatchStop } from './stop';
 import { deviceSpaceOf, type Surrounding, surroundingsOf } from './surroundings';
 import { collectCounts, transferEvents } from './transfer-counts';
 import { type SavedTurns, Turns } from './turns';
 import { activity, VirtualCpu } from './virtual-cpu';
+import { Watches } from './watches';
 
 export interface MachineOptions {
   /** The bytes of core.wasm, compiled once however many machines are made of them; for one vCPU also a module. */
@@ -66,6 +67,7 @@ type Saved = Readonly<{
 
 const endings: ReadonlySet<Stop['reason']> = new Set(['guest-exit', 'power-off', 'reset'] as const);
 
+const NOTHING_TOLD = { step: -1, vcpu: -1, vector: -1 };
 /** Steps without a retired instruction or a REP iteration after which a run is given up. */
 const PATIENCE = 1_000_000;
 
@@ -83,6 +85,9 @@ export class Machine implements Surrounding {
   readonly devices: Devices;
   readonly cpus: readonly VirtualCpu[] = [];
   readonly breakpoints: Breakpoints;
+  readonly watches: Watches;
+  /** Asked after an instruction that touched what is watched: false goes on. */
+  confirmWatch: ((stop: WatchStop) => boolean) | undefined;
   readonly memoryBytes: number;
   /** Native code of the board: the BIOS, where a program's start has one. */
   natives = new Natives();
@@ -101,8 +106,10 @@ export class Machine implements Surrounding {
   private stopRequest: Stop | undefined;
   private prepared: Prepared | undefined;
   private readonly snapshots: Snapshots<Saved>;
-  /** A stop that was reported at this step and is not to be reported again when going on. */
-  private resumeFrom = -1;
+  /** A fault at which the run stopped, and which is not to be told again when going on. */
+  private told = NOTHING_TOLD;
+  /** Asked after a step in which only `requestStop` was called: false goes on. */
+  confirmStop: (() => boolean) | undefined;
 
   constructor(private readonly options: MachineOptions) {
     this.memory = new CoreMemory(options.unusedMemory);
@@ -132,10 +139,12 @@ export class Machine implements Surrounding {
       cpus.push(vcpu);
     }
     this.cpus = cpus;
-    this.breakpoints = new Breakpoints(
+    this.breakpoints = new Breakpoints(cpus, this.memory, handlers.leaver('breakpoint'), (stop) => this.stop(stop));
+    this.watches = new Watches(
       cpus,
-      (stop) => this.stop(stop),
-      () => this.steps.step,
+      this.physical,
+      () => this.leave(),
+      () => this.current,
     );
     this.snapshots = new Snapshots(
       this.physical,
@@ -185,9 +194,11 @@ export class Machine implements Surrounding {
     placeMemory(this.physical, this.memoryBytes, prepared, this.firmware());
     for (const vcpu of this.cpus) {
       resetCpu(vcpu, this.options.featureControl ?? 0);
+      vcpu.engine.judged = false;
       if (vcpu.index > 0) vcpu.state.setU32(layout.activity, activity.waitForSipi);
     }
     this.cpus[0]?.engine.code.dropAll();
+    this.watches.arm();
     if (prepared) setBootState(this.cpus[0] as VirtualCpu, this.devices, prepared);
     this.turns.reset();
     this.nextEvent = this.now();
@@ -220,15 +231,24 @@ export class Machine implements Surrounding {
     this.stop({ reason: 'requested', what });
   }
   private stop(stop: Stop): void {
-    // What ends the machine is not to be lost behind what only interrupts it.
-    if (!this.stopRequest || endings.has(stop.reason)) this.stopRequest = stop;
+    // What ends the machine is not to be lost behind what only interrupts it, nor anything behind what may be withdrawn.
+    if (!this.stopRequest || this.stopRequest.reason === 'requested' || endings.has(stop.reason))
+      this.stopRequest = stop;
+    this.leave();
+  }
+  private leave(): void {
     for (const vcpu of this.cpus) vcpu.state.setU32(layout.leave, 1);
+  }
+
+  private wantedStop(): Stop | undefined {
+    if (this.stopRequest?.reason === 'requested' && this.confirmStop?.() === false) this.stopRequest = undefined;
+    return this.stopRequest;
   }
 
   private go(end: number, enough?: () => boolean): Stop {
     this.stopRequest = undefined;
-    const first = this.steps.step;
-    this.breakpoints.resumeAt = first;
+    this.breakpoints.prepare();
+    this.watches.begin();
     while (this.steps.step < end) {
       if (this.steps.step >= this.log.nextStep)
         for (const input of this.log.due(this.steps.step)) applyInput(this, input);
@@ -249,10 +269,13 @@ export class Machine implements Surrounding {
         vcpu.processor.shutdownChain = undefined;
         return { reason: 'triple-fault', vcpu: vcpu.index, chain: shutdownChain };
       }
-      if (this.stopRequest) {
-        this.resumeFrom = this.steps.step;
-        return this.stopRequest;
-      }
+      if (this.watches.mustStep) this.watches.compare(vcpu.index);
+      const watched = this.watches.take();
+      // Counted also where something else stops the run.
+      const confirmed = watched && (this.confirmWatch?.(watched) ?? true);
+      const stop = this.wantedStop();
+      if (stop !== undefined) return stop;
+      if (confirmed) return watched;
       if (this.isStuck()) return { reason: 'no-progress', vcpu: vcpu.index };
       if (enough?.()) break;
     }
@@ -262,14 +285,14 @@ export class Machine implements Surrounding {
   private execute(vcpu: VirtualCpu, atMost: number, now: number): void {
     const { engine } = vcpu;
     const before = this.steps.step;
-    if (vcpu.debug.mustStep()) {
+    if (vcpu.debug.mustStep() || this.watches.mustStep) {
       if (!this.breakpoints.meets(vcpu)) vcpu.debug.stepOnce();
     } else
       engine.run(Math.min(atMost, this.cpus.length > 1 ? this.turns.left : atMost, Math.max(1, this.nextEvent - now)));
     if (this.cpus.length > 1) this.turns.spend(this.steps.step - before);
   }
 
-  /** Brings what waits for the processor at this boundary; true when that was a step. */
+  /** Brings what waits for the processor at this boundary; true when that was a step, or stops the run. */
   private attend(vcpu: VirtualCpu): boolean {
     const { state } = vcpu;
     if (state.getU32(layout.pendingInit)) {
@@ -279,7 +302,8 @@ export class Machine implements Surrounding {
     const shadow = state.getU32(layout.interruptibility);
     const active = state.getU32(layout.activity);
     if (active === activity.shutdown || active === activity.waitForSipi) return false;
-    if (vcpu.debug.deliverPending(shadow)) return this.delivered(vcpu);
+    const trapped = vcpu.debug.deliverPending(shadow);
+    if (trapped !== 'nothing') return trapped === 'delivered' ? this.delivered(vcpu) : true;
     if (state.getU32(layout.pendingNmi) && !(shadow & 0xb)) {
       state.setU32(layout.pendingNmi, 0);
       deliverNmi(vcpu.cpu, vcpu.engine.withinRepeat);
@@ -288,10 +312,9 @@ export class Machine implements Surrounding {
     const waiting = this.devices.interruptPending(vcpu.index);
     state.setU32(layout.interruptWaiting, waiting ? 1 : 0);
     if (!waiting || shadow & 3 || !(state.getU32(layout.flags) & 0x200)) return false;
-    const delivery = deliverInterrupt(
-      vcpu.cpu,
-      this.devices.acknowledgeInterrupt(vcpu.index),
-      vcpu.engine.withinRepeat,
+    const vector = this.devices.acknowledgeInterrupt(vcpu.index);
+    const delivery = deliverInterrupt(vcpu.cpu, vector, vcpu.engine.withinRepeat, () =>
+      this.devices.lineOf(vcpu.index, vector),
     );
     if (delivery.shutdown) vcpu.processor.shutdownChain = delivery.chain;
     return this.delivered(vcpu);
@@ -300,12 +323,15 @@ export class Machine implements Surrounding {
   private delivered(vcpu: VirtualCpu): true {
     this.steps.step++;
     this.steps.unretired++;
+    vcpu.engine.judged = false;
     vcpu.engine.settle();
+    vcpu.engine.afterSlow?.();
     return true;
   }
 
   private initialise(vcpu: VirtualCpu): void {
     vcpu.state.setU32(layout.pendingInit, 0);
+    vcpu.engine.judged = false;
     resetCpu(vcpu, this.options.featureControl ?? 0, true);
     vcpu.state.setU32(layout.activity, vcpu.index === 0 ? activity.active : activity.waitForSipi);
   }
@@ -365,8 +391,10 @@ export class Machine implements Surrounding {
   }
 
   private beforeDelivery(vcpu: number, fault: Fault): boolean {
-    if (!this.stopOnFault || this.resumeFrom === this.steps.step) return false;
-    if (!this.stopOnFault(vcpu, fault)) return false;
+    const { told, steps } = this;
+    if (told.step === steps.step && told.vcpu === vcpu && told.vector === fault.vector) return false;
+    if (!this.stopOnFault?.(vcpu, fault)) return false;
+    this.told = { step: steps.step, vcpu, vector: fault.vector };
     this.stop({ reason: 'fault', vcpu, fault });
     return true;
   }
@@ -391,6 +419,7 @@ export class Machine implements Surrounding {
   }
   restore(snapshot: Snapshot<Saved>): void {
     const saved = this.snapshots.restore(snapshot, this.cpus, this.devices.all);
+    this.told = NOTHING_TOLD;
     Object.assign(this.steps, saved.steps);
     this.extraTime = saved.extraTime;
     this.turns.restore(saved.turns);
@@ -398,7 +427,10 @@ export class Machine implements Surrounding {
     this.log.cursor = saved.cursor;
     this.progressStep = this.steps.step;
     this.nextEvent = 0;
-    for (const vcpu of this.cpus) vcpu.engine.settle();
+    for (const vcpu of this.cpus) {
+      vcpu.engine.judged = false;
+      vcpu.engine.settle();
+    }
   }
   private saved(): Saved {
     const { extraTime, random } = this;
@@ -424,7 +456,10 @@ export class Machine implements Surrounding {
         console: options.console ?? options.serial ?? (() => {}),
         exit: (value) => this.stop({ reason: 'guest-exit', value }),
         powerOff: () => this.stop({ reason: 'power-off' }),
-        reset: (by) => this.stop({ reason: 'reset', by }),
+        reset: (by) => {
+          this.emit(this.current, 'reset', () => ({ by }));
+          this.stop({ reason: 'reset', by });
+        },
         a20: (open) => this.physical.setA20(open),
         processors: {
           interrupt: (index) => this.cpus?.[index]?.state.setU32(layout.leave, 1),
@@ -451,7 +486,14 @@ export class Machine implements Surrounding {
   }
 
   emit(vcpu: number, kind: EventKind, make: () => Record<string, unknown>): void {
-    this.events.emit(kind, () => ({ step: this.step, vcpu, rip: this.cpus[vcpu]?.engine.rip ?? 0n }), make);
+    this.events.emit(kind, () => this.positionOf(vcpu), make);
+  }
+
+  /** Where a vCPU is, also while an instruction is being executed. */
+  positionOf(vcpu: number): { readonly step: number; readonly vcpu: number; readonly rip: bigint; at: bigint } {
+    const engine = this.cpus[vcpu]?.engine;
+    const rip = engine?.rip ?? 0n;
+    return { step: this.step, vcpu, rip, at: engine?.fetch.linear(rip) ?? rip };
   }
 
   /** The core's own transfers tell nobody of the events that they are. */

@@ -73,7 +73,7 @@ test('what cannot be read is refused in one line', async () => {
   expect(add({ hitCondition: 'x' })).toThrow(new BadInput('hit count `x`: write 5, >= 5, == 5 or % 5'));
   expect(add({ logMessage: 'rbx {rbx' })).not.toThrow();
   expect(add({ logMessage: '{rbx +}' })).toThrow(
-    new BadInput('condition `rbx +`: a value is missing before the end (column 6)'),
+    new BadInput('log message, expression `rbx +`: a value is missing before the end (column 6)'),
   );
   expect(session.breakpoints.list()).toHaveLength(1);
 });

@@ -53,24 +53,28 @@ describe('breakpoints', () => {
 describe('watchpoints', () => {
   test('stop after the instruction that wrote', () => {
     const guest = boot(loop);
-    const id = guest.machine.breakpoints.watch(0x200002n, 1, { read: false, write: true });
-    expect(guest.run()).toEqual({ reason: 'watchpoint', vcpu: 0, id, access: 'write', address: 0x200000n });
+    const id = guest.machine.watches.add({ space: 'linear', address: 0x200002n, size: 1, read: false, write: true });
+    expect(guest.run()).toEqual({
+      reason: 'watchpoint',
+      vcpu: 0,
+      hits: [{ id, access: 'write', address: 0x200000n, size: 8 }],
+    });
     expect(guest.gpr(0)).toBe(5n);
     guest.run();
     expect(guest.gpr(0)).toBe(9n);
-    guest.machine.breakpoints.unwatch(id);
+    guest.machine.watches.remove(id);
     expect(guest.run()).toMatchObject({ reason: 'guest-exit' });
   });
 
   test('see what instructions outside the core write', () => {
     const guest = boot(loop);
-    guest.machine.breakpoints.watch(0x200104n, 4, { read: false, write: true });
-    expect(guest.run()).toMatchObject({ reason: 'watchpoint', address: 0x200102n });
+    guest.machine.watches.add({ space: 'linear', address: 0x200104n, size: 4, read: false, write: true });
+    expect(guest.run()).toMatchObject({ reason: 'watchpoint', hits: [{ address: 0x200102n }] });
   });
 
   test('on reads let writes pass', () => {
     const guest = boot(loop);
-    guest.machine.breakpoints.watch(0x200000n, 8, { read: true, write: false });
+    guest.machine.watches.add({ space: 'linear', address: 0x200000n, size: 8, read: true, write: false });
     expect(guest.run()).toMatchObject({ reason: 'guest-exit' });
   });
 });

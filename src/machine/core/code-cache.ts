@@ -47,8 +47,11 @@ export class CodeCache {
   readonly listeners: { codeAdded(page: number): void; allDropped(): void }[] = [];
   private free = RECORDS + RECORD_SIZE;
   private readonly pages = new Map<number, CodePage>();
-  /** Offsets in the page before which execution leaves. */
+  /** Offsets in the page before which somebody is asked. */
   private readonly breaks = new Uint8Array(4096);
+  /** Physical addresses before which somebody is asked, and the handlers that do. */
+  private readonly physicalBreaks = new Map<number, number>();
+  private physicalOffsets: ReadonlySet<number> = new Set();
   private readonly crossings = new Map<string, number>();
   private readonly crossingsOf = new Map<number, Set<string>>();
   private readonly scratch = new Instruction();
@@ -83,35 +86,51 @@ export class CodeCache {
     return page.any[address & 0xfff] || this.decode(address, mode);
   }
 
+  /** May an instruction at this offset of its page have a breakpoint? */
   /** By offset in a physical page, not 0 where an instruction was decoded: for who shows code. */
   instructionsOf(page: number, mode: DecodeMode): Uint32Array | undefined {
     return this.pages.get(page * 4 + mode)?.any;
   }
 
   hasBreak(offset: number): boolean {
-    return this.breaks[offset] !== 0;
+    return this.breaks[offset] !== 0 || this.physicalOffsets.has(offset);
   }
 
   /**
-   * Instructions at this offset of any page leave before they are executed, or no longer. That other pages' are met too
-   * costs little, and no translation has to be known.
+   * Instructions at this offset of any page are judged before they are executed, or no longer. That other pages' are
+   * met too costs little, and no translation has to be known.
    */
   setBreak(offset: number, on: boolean): void {
     this.breaks[offset] = on ? 1 : 0;
-    const leaver = this.handlers.leaver('breakpoint');
+    for (const key of this.pages.keys()) this.arm(key, offset);
+  }
+
+  /** The instruction at a physical address is judged by a handler of its own; undefined: no longer. */
+  setPhysicalBreak(address: number, handler: number | undefined): void {
+    if (handler === undefined) this.physicalBreaks.delete(address);
+    else this.physicalBreaks.set(address, handler);
+    this.physicalOffsets = new Set([...this.physicalBreaks.keys()].map((at) => at % 4096));
+    for (let mode = 0; mode < 4; mode++) this.arm(Math.floor(address / 4096) * 4 + mode, address % 4096);
+  }
+
+  private judgeOf(page: number, offset: number): number | undefined {
+    const own = this.physicalBreaks.size > 0 ? this.physicalBreaks.get(page * 4096 + offset) : undefined;
+    return own ?? (this.breaks[offset] ? this.handlers.leaver('breakpoint') : undefined);
+  }
+
+  /** Gives the records up to one that is judged, or no longer, the handlers that are right for each alone. */
+  private arm(key: number, offset: number): void {
     const stale = this.handlers.leaver('stale');
     const { u32, view } = this.memory;
-    for (const code of this.pages.values())
-      for (const block of code.blocks) {
-        if (offset < block.start || offset >= block.end) continue;
-        for (let at = block.first, here = block.start; here <= offset; at += RECORD_SIZE) {
-          const plain = view.getUint16(at + record.plain, true);
-          // A pair would pass the breakpoint, a silent handler would leave flags unset before it.
-          if (plain !== stale && u32[at / 4] !== leaver) u32[at / 4] = plain;
-          if (here === offset && plain !== stale) u32[at / 4] = on ? leaver : plain;
-          here = (u32[(at + record.extra) / 4] as number) + (here === offset ? 4096 : 0);
-        }
+    for (const block of this.pages.get(key)?.blocks ?? []) {
+      if (offset < block.start || offset >= block.end) continue;
+      for (let at = block.first, here = block.start; here <= offset; at += RECORD_SIZE) {
+        const plain = view.getUint16(at + record.plain, true);
+        // A pair would pass the breakpoint, a silent handler would leave flags unset before it.
+        if (plain !== stale) u32[at / 4] = this.judgeOf(Math.floor(key / 4), here) ?? plain;
+        here = (u32[(at + record.extra) / 4] as number) + (here === offset ? 4096 : 0);
       }
+    }
   }
 
   private page(address: number, mode: DecodeMode): CodePage {
@@ -147,7 +166,8 @@ export class CodeCache {
         // Not all of the instruction is here: in the next page, or beyond the bytes that were fetched for this block.
         if (this.scratch.length > 0 && iced.lastError === NO_MORE_BYTES) break;
         const decoded = this.decoder.encode(at, this.scratch, offset, mode);
-        if (this.breaks[offset]) this.memory.u32[at / 4] = this.handlers.leaver('breakpoint');
+        const judge = this.judgeOf(Math.floor(address / 4096), offset);
+        if (judge !== undefined) this.memory.u32[at / 4] = judge;
         if (decoded.flow === 'rep' && count > 0) break;
         this.memory.u8[at + record.before] = count;
         if (page.any[offset] === 0) page.any[offset] = at;

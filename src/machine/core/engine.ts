@@ -10,8 +10,9 @@ import { DataAccess, type Translation, type Watch } from './data-access';
 import { Decoder, decodeMode } from './decoder';
 import { decodeModeOf } from './decoding-mode';
 import { FastTables } from './fast-tables';
-import { Fault } from './fault';
+import { Fault, type Reason } from './fault';
 import type { Handlers } from './handlers';
+import { NOTHING_JUDGED } from './judge';
 import { access, record, state, status } from './layout';
 import type { PhysicalMemory } from './physical';
 import { throughStack } from './stack-reference';
@@ -31,6 +32,7 @@ export interface Architecture extends Translation {
 }
 
 interface Exports {
+  readonly table: WebAssembly.Table;
   run(record: number): number;
   step(record: number): number;
   deliver(vector: number, errorCode: number, software: number, resume: number): number;
@@ -60,6 +62,13 @@ const transferVector = (instruction: Instruction): number | undefined =>
       ? 0
       : undefined;
 
+const softwareExceptions: ReadonlyMap<Mnemonic, readonly [vector: number, why: Reason]> = new Map([
+  [Mnemonic.Int3, [3, { rule: 'software.int3' }]],
+  [Mnemonic.Into, [4, { rule: 'software.into' }]],
+  [Mnemonic.Int1, [1, { rule: 'software.int1' }]],
+]);
+const OF = 1 << 11;
+
 /** SS.B: the stack pointer is ESP. */
 const BIG = 1 << 14;
 
@@ -83,6 +92,10 @@ export class Engine {
   readonly fetch: CodeFetch;
   /** The last step was an iteration of a repeated string instruction that has more to do. */
   withinRepeat = false;
+  /** The breakpoints at the next instruction have been asked: it is executed without asking them again. */
+  judged = false;
+  /** Called after everything that TypeScript executes, where no handler of the core has been. */
+  afterSlow: (() => void) | undefined;
   /** Faults delivered so far. */
   deliveries = 0;
   private readonly core: Exports;
@@ -142,6 +155,11 @@ export class Engine {
     this.withinRepeat = false;
     this.cpu.segmentsChanged = false;
     this.modeChanged();
+  }
+
+  /** What the core calls by handler number. */
+  get table(): WebAssembly.Table {
+    return this.core.table;
   }
 
   /** RIP, exact also while an instruction is being executed. */
@@ -255,6 +273,8 @@ export class Engine {
     const before = head ? (cpu.memory.u8[head + record.before] as number) : 0;
     cpu.setU32(state.budget, budget + before);
     cpu.setU32(state.record, head);
+    // The iterations of a repeated string instruction after its first are no arrivals.
+    cpu.setU32(state.judgedBudget, this.judged || this.withinRepeat ? budget : NOTHING_JUDGED);
     this.entered = budget;
     const flags = cpu.getU32(state.flags);
     if (flags & RF) {
@@ -269,13 +289,17 @@ export class Engine {
     const { cpu } = this;
     const before = at ? (cpu.memory.u8[at + record.before] as number) : 0;
     const left = cpu.getI32(state.budget) - before;
-    this.counters.step += this.entered - left;
+    const progress = this.entered - left;
+    this.counters.step += progress;
     this.entered = 0;
     if (cpu.getU32(state.resumePending)) {
       cpu.setU32(state.resumePending, 0);
       if (cpu.getI32(state.resumeBudget) === left) cpu.setU32(state.flags, cpu.getU32(state.flags) | RF);
     }
-    this.withinRepeat = cpu.getU32(state.unretired) > 0 && cpu.getI32(state.repeatBudget) === left;
+    if (progress > 0) {
+      this.judged = false;
+      this.withinRepeat = cpu.getU32(state.unretired) > 0 && cpu.getI32(state.repeatBudget) === left;
+    }
     this.countRepeats();
     if (why === status.jump) cpu.rip = cpu.getU64(state.target);
     else this.setRip(at);
@@ -358,6 +382,8 @@ export class Engine {
       this.deliver(fault);
     }
     this.settle();
+    this.judged = false;
+    this.afterSlow?.();
     this.cpu.setU32(state.leave, 1);
   }
 
@@ -381,10 +407,12 @@ export class Engine {
   private executeSlow(at: number): void {
     const { cpu, architecture } = this;
     const instruction = this.slowInstruction(at);
+    if (this.beforeDelivery && this.heldAtSoftwareException(instruction)) return;
     cpu.setU32(state.flags, cpu.getU32(state.flags) & ~RF);
     try {
       architecture.execute(instruction);
       this.counters.step++;
+      this.judged = false;
       const vector = transferVector(instruction);
       if (vector !== undefined) this.prime(vector);
       if (cpu.repeating) {
@@ -403,24 +431,34 @@ export class Engine {
     }
   }
 
+  /** INT3, INT1 and INTO raise exceptions that no `Fault` stands for: who wants to be asked is asked before them. */
+  private heldAtSoftwareException({ mnemonic }: Instruction): boolean {
+    const raised = softwareExceptions.get(mnemonic);
+    if (raised === undefined || (mnemonic === Mnemonic.Into && !(this.cpu.rflags & OF))) return false;
+    return this.beforeDelivery?.(new Fault(...raised)) ?? false;
+  }
+
   /** Delivers an exception at the present boundary, as a step. */
   deliver(fault: Fault): void {
     if (this.beforeDelivery?.(fault)) return;
     this.deliveries++;
+    this.architecture.deliver(fault);
+    // Events of the delivery count as those of instructions: before their step is done.
     this.counters.step++;
     this.counters.unretired++;
-    this.architecture.deliver(fault);
     this.prime(fault.vector);
+    this.judged = false;
     if (this.cpu.segmentsChanged) {
       this.cpu.segmentsChanged = false;
       this.modeChanged();
     }
+    this.afterSlow?.();
   }
 
   /** The usual delivery in 64-bit mode, made by the core from numbers alone; nothing is asked and no reason made. */
   private deliverInCore(): boolean {
     const { cpu, architecture, data } = this;
-    if (this.beforeDelivery || this.fetch.mode !== decodeMode.code64) return false;
+    if (this.beforeDelivery || this.afterSlow || this.fetch.mode !== decodeMode.code64) return false;
     const own = cpu.getI32(state.faultVector);
     if (own < 0 && !data.refusedByTranslation) return false;
     const vector = own < 0 ? architecture.faultVector : own;
@@ -433,6 +471,7 @@ export class Engine {
       cpu.setU32(state.cr2 + 4, architecture.faultHigh);
     }
     this.deliveries++;
+    this.judged = false;
     this.counters.step++;
     this.counters.unretired++;
     return true;

@@ -7,6 +7,7 @@
  *   FRAMES         frame table: one u32 per physical page below 4 GiB, see `frame`
  *   CODE_LINES     one u32 per physical page below 4 GiB: which of its 32 lines of 128 bytes hold decoded code
  *   ZERO_FRAME     the frame that every untouched page reads
+ *   STOPS          what judge.ts looks up: addresses to stop at, hit counts
  *   RECORDS        the pool of micro-op records
  *   POOL           frames of guest memory, given on first write; grows to the end of the memory
  */
@@ -131,6 +132,8 @@ export const state = struct(0, {
   writeHigh: 8 * 4,
   /** All ones or 0xffff: the mask of the stack pointer outside 64-bit mode. */
   stackMask: 8,
+  /** Where this much of the budget is left no breakpoint is judged: it was before. */
+  judgedBudget: 4,
 });
 
 /** Kept free for the XSAVE area, so that adding it moves nothing. */
@@ -172,6 +175,11 @@ const PAGES = 2 ** 20;
 export const FRAMES = VCPUS + MAX_VCPUS * vcpu.size;
 export const CODE_LINES = FRAMES + PAGES * 4;
 export const ZERO_FRAME = CODE_LINES + PAGES * 4;
+/** Addresses at which to stop whatever holds (i64 each, how many before them), and counts of hits. */
+export const STOPS = ZERO_FRAME + 4096;
+export const MOST_STOPS = 2047;
+export const HIT_COUNTS = STOPS + 8 + MOST_STOPS * 8;
+export const MOST_HIT_COUNTS = 4096;
 export const RECORDS = ZERO_FRAME + 65536;
 export const RECORD_SIZE = 32;
 export const RECORD_POOL = 32 * 1024 * 1024;

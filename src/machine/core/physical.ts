@@ -10,6 +10,9 @@ export interface DeviceSpace {
   peek(address: number, size: number): bigint;
 }
 
+/** Pages below 4 GiB: those that may be memory. */
+const PAGES = 2 ** 20;
+
 export type AccessSize = 1 | 2 | 4 | 8;
 
 export class PhysicalMemory {
@@ -18,6 +21,10 @@ export class PhysicalMemory {
   beforeDirty: ((page: number, entry: number) => void) | undefined;
   /** Called after bytes of a line with decoded code were written. */
   codeWritten: ((address: number, size: number) => void) | undefined;
+
+  /** Called before bytes of a watched page are read or written: see `watch`. */
+  touched: ((kind: 'read' | 'write', address: number, size: number) => void) | undefined;
+  private watchedPages: ReadonlySet<number> = new Set();
 
   /** Is address bit 20 passed on? Without it, odd mebibytes are the even ones below. */
   a20 = true;
@@ -38,6 +45,16 @@ export class PhysicalMemory {
   /** The address as it leaves the processor, through the A20 gate. */
   gate(address: number): number {
     return this.a20 || !(Math.floor(address / 0x100000) & 1) ? address : address - 0x100000;
+  }
+
+  /** Every access to these pages is told to `touched`; the caller drops the fast tables. */
+  watch(pages: ReadonlySet<number>): void {
+    const { memory } = this;
+    const below = (page: number) => page < PAGES;
+    for (const page of [...this.watchedPages].filter(below))
+      memory.setFrame(page, memory.frameOf(page) & ~frame.watched);
+    for (const page of [...pages].filter(below)) memory.setFrame(page, memory.frameOf(page) | frame.watched);
+    this.watchedPages = pages;
   }
 
   /** Forgets all contents and ROMs: no page has a frame of its own. Decoded code and fast tables are the caller's. */
@@ -84,6 +101,7 @@ export class PhysicalMemory {
 
   /** An access that lies within one page. Reads of nothing give all ones. */
   read(address: number, size: AccessSize): bigint {
+    if (this.watchedPages.size > 0) this.tell('read', address, size);
     const from = this.source(address);
     if (from < 0) return this.devices?.read(address, size) ?? BigInt.asUintN(size * 8, -1n);
     return this.load(from, size);
@@ -99,6 +117,7 @@ export class PhysicalMemory {
   /** An access that lies within one page. Writes to ROM are ignored. */
   write(address: number, size: AccessSize, value: bigint): void {
     const page = Math.floor(address / 4096);
+    if (this.watchedPages.size > 0) this.tell('write', address, size);
     if (address >= 2 ** 32 || this.memory.frameOf(page) & frame.device) {
       this.devices?.write(address, size, value);
       return;
@@ -148,6 +167,10 @@ export class PhysicalMemory {
       }
       done += run;
     }
+  }
+
+  private tell(kind: 'read' | 'write', address: number, size: number): void {
+    if (this.watchedPages.has(Math.floor(address / 4096))) this.touched?.(kind, address, size);
   }
 
   /** Address in the linear memory, or -1 where there is no memory. */

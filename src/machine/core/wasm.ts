@@ -267,6 +267,8 @@ export class Module {
   private readonly functions: Func[] = [];
   /** The function table: what `callIndirect` selects from. */
   readonly table: Func[] = [];
+  /** `callIndirect` selects from the table of another module instead, which is imported. */
+  importsTable = false;
   /** Custom sections by name. */
   readonly notes = new Map<string, string>();
 
@@ -323,11 +325,16 @@ export class Module {
       }
     });
     section(2, (bytes) => {
-      bytes.unsigned(this.imports.length + 1);
+      bytes.unsigned(this.imports.length + (this.importsTable ? 2 : 1));
       bytes.text('host');
       bytes.text('memory');
       bytes.append(new Uint8Array([2, 0]));
       bytes.unsigned(1);
+      if (this.importsTable) {
+        bytes.text('host');
+        bytes.text('table');
+        bytes.append(new Uint8Array([1, 0x70, 0, 0]));
+      }
       for (const func of this.imports) {
         bytes.text('host');
         bytes.text(func.name);

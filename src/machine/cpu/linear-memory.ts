@@ -1,7 +1,7 @@
 /** Linear memory for the slow paths: accesses that cross pages, with the rights of the program or of the processor. */
 
 import { CR0, EFER } from '../../x86/control-registers';
-import { access, CODE_LINES, state } from '../core/layout';
+import { access, CODE_LINES, frame as frameBits, state } from '../core/layout';
 import type { AccessSize } from '../core/physical';
 import type { Cpu, LinearMemory, Privilege } from './cpu';
 import { type AccessKind, type Accessor, accessor, type Paging } from './paging';
@@ -63,6 +63,7 @@ export class PagedMemory implements LinearMemory {
     const { memory } = physical;
     // Code may have been decoded from here: the long way tells the core about the write.
     if (write && memory.u32[CODE_LINES / 4 + page] !== 0) return -1;
+    if (memory.frameOf(page) & frameBits.watched) return -1;
     const frame = write ? physical.writable(page) : memory.readable(page);
     return frame === 0 ? -1 : frame + (at & 0xfff);
   }
