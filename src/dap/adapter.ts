@@ -32,6 +32,9 @@ const quiet = new Set([
   'source',
 ]);
 
+/** What the debug console asks for is not given up. */
+const UNHURRIED: Ongoing = { cancelled: false, breathe: async () => {} };
+
 export class Adapter extends ProtocolServer {
   /** The session is over and its answer is sent: the transport can be closed. */
   onEnd: (() => void) | undefined;
@@ -52,7 +55,9 @@ export class Adapter extends ProtocolServer {
       ...breakpointHandlers(this.context),
       ...executionHandlers(this.context),
       ...stateHandlers(this.context),
-      ...expressionHandlers(this.context),
+      ...expressionHandlers(this.context, async () => {
+        await this.handlers.restart?.({} as never, UNHURRIED);
+      }),
       ...memoryHandlers(this.context),
       ...codeHandlers(this.context),
     };

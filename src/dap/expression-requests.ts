@@ -1,78 +1,172 @@
-/** What the user types and points at: evaluate, hover, watch, set variable, set expression, completions. */
+/** What the user types and points at: evaluate, hover, watch, the debug console, set variable, set expression, completions. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { assign, evaluate, type Value } from '../debugger/expression/evaluator';
+import { placeText } from '../debugger/address';
+import type { Output } from '../debugger/console/command';
+import type { Completion } from '../debugger/console/completion';
+import { Console } from '../debugger/console/console';
+import { assign, evaluate } from '../debugger/expression/evaluator';
 import { parseExpression, parseQuery } from '../debugger/expression/parser';
 import { type Expression, ExpressionError } from '../debugger/expression/syntax';
-import { scopesOf } from '../debugger/inspect/scopes';
 import { type Item, itemValue } from '../debugger/item';
 import { readInteger } from '../debugger/machine-options';
-import { describeValue } from '../debugger/value-text';
+import { queryItem } from '../debugger/query-item';
 import { BadInput } from '../program/program';
-import { hex } from '../x86/address';
 import type { Context } from './context';
 import { frameOf } from './frames';
 import type { Handlers } from './handlers';
+import type { Container } from './handles';
+import { hasLocation, locationReference } from './locations';
+import { childrenOf, formatOf, valueText } from './variables';
 
-export const expressionHandlers = (context: Context): Handlers => ({
-  evaluate: (args: DebugProtocol.EvaluateArguments): DebugProtocol.EvaluateResponse['body'] => {
-    const { vcpu } = frameOf(context, args.frameId);
-    const { place, value } = parseQuery(args.expression);
-    if (place !== undefined) {
-      if (args.context !== 'repl') throw new BadInput('values can be set in the debug console only');
-      const written = read(context, vcpu, value);
-      set(context, vcpu, place, written.bits);
-      // What was set may have unmapped itself.
-      if (!isReadable(context, vcpu, place))
-        return { result: describeValue(written, context.session.info), variablesReference: 0 };
-    }
-    return result(context, vcpu, place ?? value, args.frameId);
-  },
+type Evaluated = DebugProtocol.EvaluateResponse['body'];
 
-  setVariable: (args: DebugProtocol.SetVariableArguments): DebugProtocol.SetVariableResponse['body'] => {
-    const container = context.handles.container(args.variablesReference);
-    const item = container?.items().find(({ name }) => name === args.name);
-    if (container === undefined || item?.expression === undefined || item.settable !== true)
-      throw new BadInput(`${args.name} cannot be set`);
-    const place = parseExpression(item.expression);
-    set(context, container.vcpu, place, given(context, container.vcpu, args.value));
-    const now = container.items().find(({ name }) => name === args.name) ?? item;
-    return { value: itemValue(now) };
-  },
+/** @param restart does the request of that name */
+export const expressionHandlers = (context: Context, restart: () => Promise<unknown>): Handlers => {
+  const console = debugConsole(context, restart);
 
-  setExpression: (args: DebugProtocol.SetExpressionArguments): DebugProtocol.SetExpressionResponse['body'] => {
-    const { vcpu } = frameOf(context, args.frameId);
-    const place = parseExpression(args.expression);
-    set(context, vcpu, place, given(context, vcpu, args.value));
-    const { result: value } = result(context, vcpu, place, args.frameId);
-    return { value };
-  },
+  return {
+    evaluate: async (args: DebugProtocol.EvaluateArguments): Promise<Evaluated> => {
+      const { vcpu } = frameOf(context, args.frameId);
+      if (args.context === 'repl') return converse(context, console, vcpu, args.expression);
+      const query = parseQuery(args.expression);
+      if (query.place !== undefined) throw new BadInput('values can be set in the debug console only');
+      const viewer = { session: context.session, vcpu, ...formatOf(context, args.format) };
+      const item = queryItem(viewer, args.expression.trim(), query);
+      const shown = answer(context, { vcpu, path: `${args.frameId ?? ''}/=` }, item, args.format);
+      return args.context === 'clipboard' ? { ...shown, result: wholeText(context, item, args.format) } : shown;
+    },
 
-  completions: (args: DebugProtocol.CompletionsArguments) => {
-    const { vcpu } = frameOf(context, args.frameId);
-    const before = args.text.slice(0, Math.max(0, args.column - (context.client.columnsStartAt1 === false ? 0 : 1)));
-    const prefix = /[$%]?[A-Za-z_.?@][\w.?@$#~]*$/.exec(before)?.[0] ?? '';
-    return { targets: complete(context, vcpu, prefix) };
-  },
-});
+    setVariable: (args: DebugProtocol.SetVariableArguments): DebugProtocol.SetVariableResponse['body'] => {
+      const container = context.handles.container(args.variablesReference);
+      const item = container === undefined ? undefined : itemIn(container, args.name);
+      if (container === undefined || item?.expression === undefined || item.settable !== true)
+        throw new BadInput(`${args.name} cannot be set`);
+      set(context, container.vcpu, parseExpression(item.expression), given(context, container.vcpu, args.value));
+      const { result: value, ...more } = answer(context, container, itemIn(container, args.name) ?? item, args.format);
+      return { value, ...more };
+    },
 
-const read = (context: Context, vcpu: number, expression: Expression): Value =>
-  evaluate(expression, context.session.environment(vcpu));
+    setExpression: (args: DebugProtocol.SetExpressionArguments): DebugProtocol.SetExpressionResponse['body'] => {
+      const { vcpu } = frameOf(context, args.frameId);
+      const query = parseQuery(args.expression);
+      if (query.place !== undefined || query.count !== undefined)
+        throw new BadInput(`${args.expression}: only a register, a flag or memory can be set`);
+      set(context, vcpu, query.value, given(context, vcpu, args.value));
+      const viewer = { session: context.session, vcpu, ...formatOf(context, args.format) };
+      const item = queryItem(viewer, args.expression.trim(), query);
+      const { result: value, ...more } = answer(context, { vcpu, path: `${args.frameId ?? ''}/=` }, item, args.format);
+      return { value, ...more };
+    },
 
-const isReadable = (context: Context, vcpu: number, place: Expression): boolean => {
-  try {
-    read(context, vcpu, place);
-    return true;
-  } catch (error) {
-    if (error instanceof ExpressionError) return false;
-    throw error;
-  }
+    completions: (args: DebugProtocol.CompletionsArguments): DebugProtocol.CompletionsResponse['body'] => {
+      const first = context.client.columnsStartAt1 === false ? 0 : 1;
+      const line = args.text.split('\n')[Math.max(0, context.lineFromClient(args.line ?? first) - 1)] ?? args.text;
+      console.vcpu = frameOf(context, args.frameId).vcpu;
+      const cursor = Math.max(0, args.column - first);
+      return { targets: console.complete(line.slice(0, cursor)).map((one) => target(one, cursor + first)) };
+    },
+  };
+};
+
+const debugConsole = (context: Context, restart: () => Promise<unknown>): Console => {
+  const console = new Console({
+    get session() {
+      return context.session;
+    },
+    get radix() {
+      return context.radix;
+    },
+    move: async (motion) => {
+      context.move(motion, { unasked: true });
+      return { lines: [] };
+    },
+    restart: async () => {
+      await restart();
+      return { lines: [] };
+    },
+    source: async (file) => {
+      try {
+        return new TextDecoder().decode(await context.files.read(file)).split(/\r?\n/);
+      } catch (error) {
+        if (error instanceof BadInput) return undefined;
+        throw error;
+      }
+    },
+  });
+  context.onTake = () => console.restored((text) => context.note(text));
+  return console;
+};
+
+/** A line of the debug console. What it changed is told to the client afterwards. */
+const converse = async (context: Context, console: Console, vcpu: number, line: string): Promise<Evaluated> => {
+  if (line.trim() === '') return { result: '', variablesReference: 0 };
+  console.vcpu = vcpu;
+  const { log } = context.session.machine;
+  const before = log.entries.length;
+  const output = await console.execute(line);
+  if (log === context.session.machine.log && log.entries.length !== before) context.later(() => context.invalidate());
+  return said(context, vcpu, output);
+};
+
+/** What was said stays as it was, whatever the machine does afterwards. */
+const said = (context: Context, vcpu: number, { lines, items, title }: Output): Evaluated => {
+  const [only, ...others] = items ?? [];
+  if (only === undefined) return { result: lines.join('\n'), variablesReference: 0 };
+  if (others.length === 0) return { ...answer(context, { vcpu }, only, undefined), result: title ?? lines[0] ?? '' };
+  const all = items ?? [];
+  return {
+    result: title ?? lines[0] ?? '',
+    variablesReference: context.handles.reference({ vcpu, items: () => all }),
+    namedVariables: all.length,
+  };
+};
+
+const answer = (
+  context: Context,
+  container: Pick<Container, 'vcpu' | 'path'>,
+  item: Item,
+  format: DebugProtocol.ValueFormat | undefined,
+): Evaluated => {
+  const { memory, code, type, settable } = item;
+  return {
+    result: valueText(context, item, formatOf(context, format)),
+    ...(type === undefined || context.client.supportsVariableType !== true ? {} : { type }),
+    ...(settable === true ? {} : { presentationHint: { attributes: ['readOnly'] } }),
+    ...(memory === undefined ? {} : { memoryReference: placeText(seenFrom(context, container.vcpu, memory)) }),
+    ...(code !== undefined && hasLocation(context, code)
+      ? { valueLocationReference: locationReference(context, code) }
+      : {}),
+    ...childrenOf(context, container, item),
+  };
+};
+
+/** A place that is not the stopped vCPU's says whose it is. */
+const seenFrom = (context: Context, vcpu: number, place: NonNullable<Item['memory']>): NonNullable<Item['memory']> =>
+  place.space === 'phys' || place.vcpu !== undefined || vcpu === frameOf(context, undefined).vcpu
+    ? place
+    : { ...place, vcpu };
+
+/** Nothing left out: all elements of an array, not the first few. */
+const wholeText = (context: Context, item: Item, format: DebugProtocol.ValueFormat | undefined): string => {
+  const shown = formatOf(context, format);
+  if (item.count === undefined) return itemValue(item, shown);
+  const elements = item.children?.(0, item.count) ?? [];
+  return `[${elements.map((one) => itemValue(one, shown)).join(', ')}]`;
+};
+
+/** A row by its name; of what is given in pages, by its index. */
+const itemIn = (container: Container, name: string): Item | undefined => {
+  const index = container.count === undefined ? undefined : /^\[(\d+)\]$/.exec(name)?.[1];
+  return index === undefined
+    ? container.items().find((item) => item.name === name)
+    : container.items(Number(index), 1)[0];
 };
 
 /** A value as the user wrote it; of a value as we show it, the number that stands first counts. */
 const given = (context: Context, vcpu: number, text: string): bigint => {
   try {
-    return read(context, vcpu, parseExpression(text)).bits;
+    return evaluate(parseExpression(text), context.session.environment(vcpu)).bits;
   } catch (error) {
     const first = readInteger(/^\s*(\S+)\s/.exec(text)?.[1]);
     if (error instanceof ExpressionError && first !== undefined) return first;
@@ -88,50 +182,16 @@ const set = (context: Context, vcpu: number, place: Expression, value: bigint): 
   context.later(() => context.invalidate());
 };
 
-const result = (
-  context: Context,
-  vcpu: number,
-  expression: Expression,
-  frame: number | undefined,
-): DebugProtocol.EvaluateResponse['body'] => {
-  const { session } = context;
-  const value = read(context, vcpu, expression);
-  const item = expression.kind === 'name' ? itemNamed(context, vcpu, expression.name.toLowerCase()) : undefined;
-  const path = `${frame ?? ''}/=${item?.name ?? ''}`;
-  return {
-    result: item === undefined ? describeValue(value, session.info) : itemValue(item),
-    memoryReference: hex(value.bits),
-    variablesReference:
-      item?.children === undefined ? 0 : context.handles.reference({ vcpu, path, items: item.children }),
-  };
-};
-
-/** The row of a scope that shows a register: its decoding and parts are shown here too. */
-const itemNamed = (context: Context, vcpu: number, name: string): Item | undefined => {
-  const { machine, info } = context.session;
-  for (const { items } of scopesOf(machine, context.session.vcpu(vcpu), info)) {
-    const found = items().find((item) => item.expression === name);
-    if (found !== undefined) return found;
-  }
-  return undefined;
-};
-
-const MOST = 200;
-
-const complete = (context: Context, vcpu: number, written: string): DebugProtocol.CompletionItem[] => {
-  const { session } = context;
-  const mark = /^[$%]/.exec(written)?.[0] ?? '';
-  const prefix = written.slice(mark.length);
-  const target = (label: string, type: DebugProtocol.CompletionItemType): DebugProtocol.CompletionItem => ({
-    label: mark + label,
-    type,
-    length: written.length,
-  });
-  const registers = mark === '$' ? [] : [...session.environment(vcpu).registers.keys()];
-  return [
-    ...registers.filter((name) => name.startsWith(prefix.toLowerCase())).map((name) => target(name, 'variable')),
-    ...session.info.symbols
-      .startingWith(prefix)
-      .map(({ name, kind }) => target(name, kind === 'code' ? 'function' : 'value')),
-  ].slice(0, MOST);
-};
+/** @param column of the cursor, as the client counts */
+const target = (
+  { label, text, kind, detail, length, cursor }: Completion,
+  column: number,
+): DebugProtocol.CompletionItem => ({
+  label,
+  type: kind,
+  start: column - length,
+  length,
+  ...(text === undefined ? {} : { text }),
+  ...(detail === undefined ? {} : { detail }),
+  ...(cursor === undefined ? {} : { selectionStart: cursor, selectionLength: 0 }),
+});
