@@ -82,8 +82,8 @@ export class Adapter extends ProtocolServer {
 
   /** Is done as it comes in: it is about requests that came before it. */
   private cancel(request: DebugProtocol.Request): void {
-    const given = withoutNulls(request.arguments ?? {}) as DebugProtocol.CancelArguments;
     try {
+      const given = withoutNulls(request.arguments ?? {}) as DebugProtocol.CancelArguments;
       checkArguments('cancel', given);
       const { requestId, progressId } = given;
       if (requestId !== undefined) this.queue.cancel(requestId);
@@ -99,6 +99,7 @@ export class Adapter extends ProtocolServer {
   private answer(request: DebugProtocol.Request, ongoing: Ongoing): Promise<void> | undefined {
     try {
       const { command } = request;
+      if (typeof command !== 'string') throw new BadInput('a request says its command as a text');
       const handler = Object.hasOwn(this.handlers, command) ? this.handlers[command] : undefined;
       if (handler === undefined) throw new BadInput(`the request ${command} is not supported`);
       const given = withoutNulls(request.arguments ?? {});
@@ -127,14 +128,17 @@ export class Adapter extends ProtocolServer {
   }
 }
 
-/** Some clients write null for what is not there. */
-const withoutNulls = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(withoutNulls);
+const DEEPEST = 100;
+
+/** Some clients write null for what is not there. @throws BadInput */
+const withoutNulls = (value: unknown, depth = 0): unknown => {
+  if (depth > DEEPEST) throw new BadInput(`the arguments are nested more than ${DEEPEST} deep`);
+  if (Array.isArray(value)) return value.map((one) => withoutNulls(one, depth + 1));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
       .filter(([, one]) => one !== null)
-      .map(([name, one]) => [name, withoutNulls(one)]),
+      .map(([name, one]) => [name, withoutNulls(one, depth + 1)]),
   );
 };
 
