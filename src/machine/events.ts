@@ -14,6 +14,7 @@ const details: Partial<Record<EventKind, (event: Record<string, unknown>) => num
 export class Events {
   private readonly counted = new Map<EventKind, Map<number, number>>();
   private readonly listeners = new Map<EventKind, Listener[]>();
+  private readonly quiet = new Map<EventKind, Listener[]>();
 
   constructor(
     /** Brings the counts that the core keeps by itself. */
@@ -42,6 +43,14 @@ export class Events {
     };
   }
 
+  /**
+   * The same for as long as the machine lives, for somebody who asks for nothing: what the core does by itself it goes on
+   * doing, and tells nobody.
+   */
+  overhear(kinds: readonly EventKind[], listener: Listener): void {
+    for (const kind of kinds) this.quiet.set(kind, [...(this.quiet.get(kind) ?? []), listener]);
+  }
+
   wanted(kind: EventKind): boolean {
     return this.listeners.has(kind);
   }
@@ -54,11 +63,13 @@ export class Events {
   ): void {
     const detail = details[kind];
     const listeners = this.listeners.get(kind);
-    const event = detail || listeners ? make() : undefined;
+    const quiet = this.quiet.get(kind);
+    const event = detail || listeners || quiet ? make() : undefined;
     this.count(kind, detail && event ? detail(event) : 0);
-    if (!listeners || !event) return;
+    if (!event || (!listeners && !quiet)) return;
     const whole = { kind, ...position(), ...event } as unknown as MachineEvent;
-    for (const listener of listeners) listener(whole);
+    for (const listener of quiet ?? []) listener(whole);
+    for (const listener of listeners ?? []) listener(whole);
   }
 
   private count(kind: EventKind, detail: number, times = 1): void {

@@ -59,10 +59,26 @@ export class Recollection {
 
   constructor(machine: Machine) {
     this.pasts = machine.cpus.map(({ index }) => new Past(machine, index));
-    machine.events.on(['trap', 'triple-fault', 'reset'], (event) => {
-      this.faults.push(event as Trap);
-      if (this.faults.length > FAULTS) this.faults.shift();
-    });
+    machine.events.overhear(['trap', 'triple-fault', 'reset'], (event) => this.keep(event as Trap));
+    for (const { engine, index } of machine.cpus)
+      engine.deliveredInCore = ({ vector, errorCode, address, why }, rip) =>
+        this.keep({
+          kind: 'trap',
+          step: machine.counters.step,
+          vcpu: index,
+          rip,
+          // The core delivers between flat segments only.
+          at: rip,
+          vector,
+          ...(errorCode === undefined ? {} : { errorCode }),
+          ...(address === undefined ? {} : { cr2: address }),
+          why,
+        });
+  }
+
+  private keep(event: Trap): void {
+    this.faults.push(event);
+    if (this.faults.length > FAULTS) this.faults.shift();
   }
 
   /** The machine is about to move: what it shows now is what later values are compared with. */

@@ -96,6 +96,8 @@ export class Engine {
   judged = false;
   /** Called after everything that TypeScript executes, where no handler of the core has been. */
   afterSlow: (() => void) | undefined;
+  /** Told of what the core has delivered by itself: the fault, and the RIP that it came up at. */
+  deliveredInCore: ((fault: Fault, rip: bigint) => void) | undefined;
   /** Faults delivered so far. */
   deliveries = 0;
   private readonly core: Exports;
@@ -465,11 +467,13 @@ export class Engine {
     // A non-canonical address may be a stack fault instead: `refusedAccess` tells.
     if (slowVectors.has(vector) || (own < 0 && vector === GENERAL_PROTECTION)) return false;
     const code = own < 0 ? architecture.faultCode : cpu.getI32(state.faultCode);
+    const rip = this.deliveredInCore === undefined ? 0n : cpu.rip;
     if (this.core.deliver(vector, code, 0, 1) === 0) return false;
     if (vector === PAGE_FAULT) {
       cpu.setU32(state.cr2, architecture.faultLow);
       cpu.setU32(state.cr2 + 4, architecture.faultHigh);
     }
+    this.deliveredInCore?.(this.faultFromCore(), rip);
     this.deliveries++;
     this.judged = false;
     this.counters.step++;
