@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { benchConditions } from './conditions';
 import { bootInRingside, peers, ringside } from './engines';
 import { type BenchGuest, guests } from './guests';
 
@@ -53,6 +54,8 @@ if (wanted.length === 0 || wanted.includes('steps')) {
   });
   console.log(`single steps Ringside ${median(rates).toFixed(2)} million a second`);
 }
+
+if (wanted.length === 0 || wanted.includes('conditions')) benchConditions();
 
 if (wanted.length === 0 || wanted.includes('start')) {
   const folder = mkdtempSync(join(tmpdir(), 'ringside-start-'));
