@@ -3,31 +3,28 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { Breakpoint } from '../debugger/breakpoints';
 import type { Ending } from '../debugger/endings';
+import { eventItems } from '../debugger/events/items';
 import type { Radix } from '../debugger/item';
 import type { Pause } from '../debugger/run-control';
 import type { Session } from '../debugger/session';
 import { liveVcpus } from '../debugger/vcpu-view';
+import type { MachineEvent } from '../machine/core/event';
 import { BadInput, type Files } from '../program/program';
+import { linear } from '../x86/address';
+import { BreakpointBook } from './breakpoint-book';
 import { threadId } from './frames';
 import { GuestText } from './guest-text';
 import { Handles } from './handles';
 import type { Debuggee, LeftMachines } from './left-machines';
+import { Listings } from './listings';
 import { Locations } from './locations';
 import { lookAt } from './memory-requests';
+import type { ToldLoaded } from './modules';
 import { Progress } from './progress';
 import { Shown } from './shown';
 import { announce } from './stopped-event';
 
 export type SendEvent = (event: string, body?: object) => void;
-
-/** The breakpoints as the client asked for them, so that a restart can set them again. */
-export interface Wishes {
-  readonly sources: Map<string, DebugProtocol.SetBreakpointsArguments>;
-  functions: DebugProtocol.SetFunctionBreakpointsArguments | undefined;
-  instructions: DebugProtocol.SetInstructionBreakpointsArguments | undefined;
-  data: DebugProtocol.SetDataBreakpointsArguments | undefined;
-  exceptions: DebugProtocol.SetExceptionBreakpointsArguments | undefined;
-}
 
 /** What a motion is for the client. */
 export interface MotionOptions {
@@ -47,24 +44,17 @@ export class Context {
   readonly progress: Progress;
   readonly handles = new Handles();
   readonly text: GuestText;
-  readonly wishes: Wishes = {
-    sources: new Map(),
-    functions: undefined,
-    instructions: undefined,
-    data: undefined,
-    exceptions: undefined,
-  };
-  /** The breakpoints as the client knows them, by the group that one request replaces. */
-  readonly breakpoints = new Map<string, readonly DebugProtocol.Breakpoint[]>();
-  /** Breakpoints are being set on another machine: they keep the ids that the client knows. */
-  restoring = false;
+  /** The breakpoints as the client asked for them. */
+  readonly breakpoints = new BreakpointBook(this);
   readonly locations = new Locations();
+  /** Disassembly as sources, for code that has none. */
+  readonly listings = new Listings();
+  /** The modules and sources that the client was told of. */
+  readonly toldLoaded: ToldLoaded = { modules: new Map(), sources: new Map() };
   /** What the client was last sent, to tell it what differs. */
   readonly shown = new Shown();
   /** How numbers are shown where a request does not say. */
   radix: Radix = 'hex';
-  /** Breakpoint ids by the machine's watchpoint. */
-  readonly watched = new Map<number, number[]>();
   client: Partial<DebugProtocol.InitializeRequestArguments> = {};
   launched: DebugProtocol.LaunchRequestArguments & Record<string, unknown> = {};
   /** Why the machine stands still; undefined while it runs. */
@@ -75,6 +65,8 @@ export class Context {
   greeted = false;
   /** To be ended when the machine is left to another client. */
   readonly untilLeft: (() => void)[] = [];
+  /** Another machine was taken: what else was asked for on the last one is to be asked for again. */
+  onTake: (() => void) | undefined;
   private debuggee: Debuggee | undefined;
   private motion: Promise<void> = Promise.resolve();
   /** Why each vCPU stands where it stands, until it goes on. */
@@ -95,6 +87,7 @@ export class Context {
       if (!this.gone) send(event, body);
     };
     this.progress = new Progress(this);
+    this.listings.onNew = (source) => this.send('loadedSource', { reason: 'new', source });
     this.text = new GuestText((output) => this.send('output', { category: 'stdout', output }));
   }
 
@@ -121,7 +114,10 @@ export class Context {
     debuggee.session.onProgress(() => this.tellThreads());
     // The client asks for those that there are from the start.
     if (isFirst) this.threads = this.liveThreads();
-    else this.tellThreads();
+    else {
+      this.tellThreads();
+      this.onTake?.();
+    }
   }
 
   /** The machine stays behind for another client. @returns its number, or undefined where nobody could come back */
@@ -153,6 +149,22 @@ export class Context {
       category: 'console',
       output: `${line}\n`,
       ...(at === null ? {} : { source: { name: nameOf(at.file), path: at.file }, line: this.lineToClient(at.line) }),
+    });
+  }
+
+  /** A line about an event, which unfolds into its fields. */
+  noteEvent(line: string, event: MachineEvent): void {
+    const session = this.debuggee?.session;
+    if (session === undefined) return;
+    const at = session.info.lines.at(linear(event.at));
+    this.send('output', {
+      category: 'console',
+      output: `${line}\n`,
+      variablesReference: this.handles.reference({
+        vcpu: event.vcpu,
+        items: () => eventItems(event, session.machine),
+      }),
+      ...(at === null ? {} : { source: this.sourceOf(at.file), line: this.lineToClient(at.line) }),
     });
   }
 

@@ -1,18 +1,18 @@
 /** From the first greeting to the end: initialize, launch or attach, configurationDone, restart, terminate, disconnect. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { parseEventFilters } from '../debugger/event-filter';
-import { traceLine } from '../debugger/event-text';
 import { machineOptions, type OptionName, readInteger, readSettings } from '../debugger/machine-options';
 import { Session } from '../debugger/session';
 import { bitness } from '../debugger/vcpu-view';
 import { BadInput } from '../program/program';
-import { breakpointHandlers, restoreBreakpoints } from './breakpoint-requests';
+import { restoreBreakpoints } from './breakpoint-requests';
 import { capabilities, capabilitiesFor } from './capabilities';
 import type { Context } from './context';
 import { Cancelled, type Handlers } from './handlers';
 import { attachAttributes, launchAttributes, unknownAttributes } from './launch-attributes';
+import { launchEvents } from './launch-events';
 import type { Debuggee } from './left-machines';
+import { announceLoaded } from './modules';
 import { Outlet } from './outlet';
 import { announce } from './stopped-event';
 
@@ -27,6 +27,8 @@ export const lifecycleHandlers = (context: Context, end: () => void): Handlers =
   const ready = (startMethod: 'launch' | 'attach', begin: () => void): void => {
     configured = begin;
     context.later(() => {
+      // What the client set before there was a machine.
+      restoreBreakpoints(context);
       tellProcess(context, startMethod);
       const changed = capabilitiesFor(context.session.machine.cpus.length);
       if (changed !== undefined) context.send('capabilities', { capabilities: changed });
@@ -131,6 +133,7 @@ const tellProcess = (context: Context, startMethod: 'launch' | 'attach'): void =
     startMethod,
     ...(first === undefined ? {} : { pointerSize: bitness(first.state) }),
   });
+  announceLoaded(context);
 };
 
 const warn = (context: Context, args: Launch | Attach, attributes: Readonly<Record<string, object>>): void => {
@@ -164,12 +167,11 @@ export const leave = async (context: Context, suspended: boolean): Promise<void>
 
 /** Whatever this client wanted to stop at. */
 const releaseBreakpoints = (context: Context): void => {
-  const handlers = breakpointHandlers(context) as Readonly<Record<string, (args: object) => unknown>>;
-  for (const path of context.wishes.sources.keys()) handlers.setBreakpoints?.({ source: { path }, breakpoints: [] });
-  for (const group of ['Function', 'Instruction', 'Data']) handlers[`set${group}Breakpoints`]?.({ breakpoints: [] });
-  handlers.setExceptionBreakpoints?.({ filters: [] });
-  const { breakpoints } = context.session;
+  context.breakpoints.clear();
+  const { breakpoints, events } = context.session;
   for (const { id } of breakpoints.list()) breakpoints.remove(id);
+  for (const { id } of breakpoints.listWatches()) breakpoints.unwatch(id);
+  for (const { id } of events.list()) events.remove(id);
   for (const release of context.untilLeft.splice(0)) release();
 };
 
@@ -211,9 +213,11 @@ const start = async (context: Context, args: Launch): Promise<Debuggee> => {
     settings,
     sinks: { serial: outlet.put, console: outlet.put },
     note: outlet.note,
+    noteEvent: outlet.noteEvent,
     stepIntoInterrupts: args.stepIntoInterrupts === true,
   });
-  trace(context, session, args.trace);
+  context.breakpoints.reserve(session);
+  context.untilLeft.push(launchEvents(session, args));
   return { session, outlet, launched: args };
 };
 
@@ -222,17 +226,4 @@ const optionalText = (args: Launch, name: string): string | undefined => {
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value !== 'string') throw new BadInput(`${name}: the name of a file is wanted`);
   return value;
-};
-
-/** `trace`: kinds of events that are printed to the console as they happen. @throws BadInput */
-const trace = (context: Context, session: Session, wanted: unknown): void => {
-  const list = typeof wanted === 'string' ? [wanted] : Array.isArray(wanted) ? wanted.map(String) : [];
-  const filters = list.filter((text) => text.trim() !== '').flatMap(parseEventFilters);
-  if (filters.length === 0) return;
-  const { machine } = session;
-  const release = machine.events.on([...new Set(filters.map(({ kind }) => kind))], (event) => {
-    if (!filters.some((filter) => filter.matches(event))) return;
-    context.send('output', { category: 'console', output: `${traceLine(event, machine.cpus.length)}\n` });
-  });
-  context.untilLeft.push(release);
 };

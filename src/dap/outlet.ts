@@ -1,11 +1,13 @@
 /** Where a machine's output goes: to the client of the moment. While there is none, the last of it is kept for the next. */
 
 import type { Breakpoint } from '../debugger/breakpoints';
+import type { MachineEvent } from '../machine/core/event';
 
 /** Who hears a machine. */
 export interface Listener {
   readonly text: { readonly put: (byte: number) => void };
   note(line: string, breakpoint?: Breakpoint): void;
+  noteEvent(line: string, event: MachineEvent): void;
 }
 
 /** Bytes that are kept while nobody listens. */
@@ -30,6 +32,9 @@ export class Outlet {
 
   /** A line about the machine. */
   readonly note = (line: string, breakpoint?: Breakpoint): void => this.listener?.note(line, breakpoint);
+
+  /** A line about an event. */
+  readonly noteEvent = (line: string, event: MachineEvent): void => this.listener?.noteEvent(line, event);
 
   connect(listener: Listener): void {
     this.listener = listener;

@@ -1,6 +1,7 @@
 /** How a pause is told to the client, or the end of the program. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { eventTitle } from '../debugger/events/kinds';
 import { explainChain, vectorName } from '../debugger/explain';
 import type { Pause } from '../debugger/run-control';
 import { chainOf, pauseText } from '../debugger/session';
@@ -45,14 +46,24 @@ const words = (context: Context, pause: Pause): Words => {
       return {
         reason: 'data breakpoint',
         text,
-        hitBreakpointIds: pause.hits.flatMap(({ id }) => context.watched.get(id) ?? []),
+        hitBreakpointIds: pause.hits.map(({ id }) => id),
       };
     case 'fault':
-      return { reason: 'exception', description: `Paused on ${vectorName(pause.fault.vector)}`, text };
+      return {
+        reason: 'exception',
+        description: `Paused on ${vectorName(pause.fault.vector)}`,
+        text,
+        hitBreakpointIds: [...pause.ids],
+      };
     case 'alone':
       return { reason: 'pause', description: 'Paused: nothing can wake it up', text };
     case 'event':
-      return { reason: 'event', description: `Paused on ${pause.event.kind}`, text };
+      return {
+        reason: eventReason(context, pause),
+        description: `Paused on ${eventTitle(pause.event)}`,
+        text,
+        hitBreakpointIds: [...pause.ids],
+      };
     case 'ending':
       return endingWords(pause, text);
   }
@@ -61,17 +72,25 @@ const words = (context: Context, pause: Pause): Words => {
 const endingWords = (pause: Pause & { readonly reason: 'ending' }, text: string): Words => {
   const { stop } = pause;
   if (stop?.reason === 'triple-fault')
-    return { reason: 'exception', description: 'Triple fault', text: explainChain(stop.chain).join('\n') };
+    return {
+      reason: 'exception',
+      description: 'Triple fault',
+      text: explainChain(stop.chain).join('\n'),
+      ...(pause.ids === undefined || pause.ids.length === 0 ? {} : { hitBreakpointIds: [...pause.ids] }),
+    };
   if (stop?.reason === 'no-progress') return { reason: 'exception', description: 'No progress', text };
   return { reason: 'pause', description: 'Halted', text };
 };
 
 /** By the group that all of them belong to. */
 const breakpointReason = (context: Context, ids: readonly number[]): string => {
-  const groups = [...context.breakpoints].filter(([, list]) =>
-    list.some(({ id }) => id !== undefined && ids.includes(id)),
-  );
-  const [only] = groups;
-  const named = only?.[0] === 'function' || only?.[0] === 'instruction';
-  return groups.length === 1 && named ? `${only[0]} breakpoint` : 'breakpoint';
+  const [only = '', another] = context.breakpoints.groupsOf(ids);
+  const named = only === 'function' || only === 'instruction';
+  return another === undefined && named ? `${only} breakpoint` : 'breakpoint';
+};
+
+/** A trap is an exception whoever asked for it; other events are what the breakpoint was set as. */
+const eventReason = (context: Context, { event, ids }: Pause & { readonly reason: 'event' }): string => {
+  if (event.kind === 'trap') return 'exception';
+  return context.breakpoints.groupsOf(ids)[0] === 'function' ? 'function breakpoint' : 'event';
 };

@@ -61,6 +61,7 @@ export class Session {
     this.conditions = new Conditions(
       (vcpu) => this.environment(vcpu),
       (name, here) => info.resolve(name, here),
+      machine.memory.wasm,
     );
     this.breakpoints = new Breakpoints(machine, {
       conditions: this.conditions,

@@ -158,7 +158,12 @@ describe('breakpoints', () => {
     await client.launch({ stopOnEntry: true }, async () => {
       const { body } = await client.breakAt({ line: client.lineOf('LOOP'), condition: 'ecx == ' });
       expect(body.breakpoints).toEqual([
-        { verified: false, message: 'condition `ecx == `: a value is missing before the end (column 8)' },
+        {
+          id: 1,
+          verified: false,
+          reason: 'failed',
+          message: 'condition `ecx == `: a value is missing before the end (column 8)',
+        },
       ]);
     });
   });
@@ -231,7 +236,7 @@ describe('breakpoints', () => {
       hitBreakpointIds: [set.breakpoints[0].id],
     });
     expect(await client.where()).toBe(client.lineOf('NEXT'));
-    expect(await client.request('dataBreakpointInfo', { name: 'rax' })).toMatchObject({ dataId: null });
+    expect(await client.request('dataBreakpointInfo', { name: 'rax' })).toMatchObject({ dataId: 'register rax' });
   });
 
   test('on a line of data it says so; from a comment it goes past data', async () => {
