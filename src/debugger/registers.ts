@@ -123,6 +123,9 @@ const bitPlaces = (name: string, whole: RegisterPlace): [string, RegisterPlace][
     field(whole, name, bit, width),
   ]);
 
+/** Bits that no instruction sets by itself: VM comes by IRET and task switches, LMA with paging, ET is always 1. */
+export const fixedBits: ReadonlySet<string> = new Set(['vm', 'efer.lma', 'cr0.et']);
+
 /** All registers of a vCPU by lower-case name. */
 export const registerPlaces = (state: CpuState, taskPriority: () => number): ReadonlyMap<string, RegisterPlace> => {
   const places = new Map<string, RegisterPlace>();
@@ -145,11 +148,6 @@ export const registerPlaces = (state: CpuState, taskPriority: () => number): Rea
   places.set('eflags', { ...rflags, size: 4 });
   places.set('flags', { ...rflags, size: 2, read: () => rflags.read() & 0xffffn });
   for (const { name, bit, width } of flags) places.set(name.toLowerCase(), field(rflags, 'rflags', bit, width));
-  // VM changes by IRET and task switches alone.
-  places.set(
-    'vm',
-    readOnly(1, () => (rflags.read() >> 17n) & 1n),
-  );
 
   segmentNames.forEach((name, index) => {
     for (const [key, place] of segmentPlaces(state, name, index as SegmentIndex)) places.set(key, place);
@@ -182,17 +180,24 @@ export const registerPlaces = (state: CpuState, taskPriority: () => number): Rea
     places.set(name, place);
     for (const [key, bit] of bitPlaces(name, place)) places.set(key, bit);
   }
-  // LMA is the processor's own.
-  places.set(
-    'efer.lma',
-    readOnly(1, () => (state.efer >> 10n) & 1n),
-  );
   places.set('cr8', { ...plain('cr8', 8, () => BigInt(taskPriority())), bits: 4 });
   places.set(
     'cpl',
     readOnly(1, () => BigInt(state.cpl)),
   );
+  for (const name of fixedBits) {
+    const { write: _, ...place } = places.get(name) as RegisterPlace;
+    places.set(name, place);
+  }
   return places;
+};
+
+/** The parts of a general register that have a name: `eax`, `ax`, `al`, `ah` of `rax`. */
+export const partNames = (name: string): readonly string[] => {
+  const register = gprNames64.indexOf(name as (typeof gprNames64)[number]);
+  return [...parts]
+    .filter(([part, of]) => of.register === register && part !== name && !/^r\d+l$/.test(part))
+    .map(([part]) => part);
 };
 
 /** The name that an instruction pointer or stack pointer of this width has. */

@@ -37,13 +37,13 @@ export const controlItems = ({ vcpu: { state, cpu } }: Subject): Item[] => {
     decoded('dr6', state.dr(6)),
     decoded('dr7', state.dr(7)),
     ...listMsrs(cpu).map(
-      ({ name, address, value, meaning }): Item => ({
+      ({ name, address, value, meaning, readOnly }): Item => ({
         name: name.toLowerCase(),
         bits: value,
         size: 8,
         meaning: `${meaning} (${hex(address)})`,
         expression: `msr[${hex(address)}]`,
-        settable: true,
+        ...(readOnly ? {} : { settable: true }),
       }),
     ),
   ];

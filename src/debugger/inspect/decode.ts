@@ -2,6 +2,7 @@
 
 import type { RegisterBits } from '../../x86/control-registers';
 import type { Item } from '../item';
+import { fixedBits } from '../registers';
 
 export const bitField = (value: bigint, bit: number, width = 1): bigint =>
   (value >> BigInt(bit)) & ((1n << BigInt(width)) - 1n);
@@ -24,5 +25,5 @@ export const bitItems = (whole: string, value: bigint, bits: RegisterBits): Item
     width,
     meaning,
     expression: `${whole}.${name.toLowerCase()}`,
-    settable: true,
+    ...(fixedBits.has(`${whole}.${name.toLowerCase()}`) ? {} : { settable: true }),
   }));

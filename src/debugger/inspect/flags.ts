@@ -2,7 +2,7 @@
 
 import type { RegisterBits } from '../../x86/control-registers';
 import type { Item } from '../item';
-import { flags } from '../registers';
+import { fixedBits, flags } from '../registers';
 import { bitField } from './decode';
 import type { Subject } from './scope';
 
@@ -38,7 +38,7 @@ export const flagItems = ({ vcpu: { state } }: Subject): Item[] => {
     bits: bitField(value, bit, width),
     width,
     expression: name.toLowerCase(),
-    settable: true,
+    ...(fixedBits.has(name.toLowerCase()) ? {} : { settable: true }),
     type: meanings[name] ?? '',
   }));
 };

@@ -18,7 +18,7 @@ export const outerFrameItems = ({ rip, rsp, rbp, address }: Frame, info: Program
   };
   return [
     { ...pointer('rip', rip), code: address },
-    pointer('rsp', rsp),
+    ...(rsp === undefined ? [] : [pointer('rsp', rsp)]),
     ...(rbp === undefined ? [] : [pointer('rbp', rbp)]),
   ];
 };

@@ -4,6 +4,7 @@ import type { CpuState } from '../../machine/core/state';
 import { linear } from '../../x86/address';
 import { gprNames64 } from '../../x86/registers';
 import type { Item } from '../item';
+import { partNames, registerPlaces } from '../registers';
 import { codeAddress } from '../vcpu-view';
 import { bitNames } from './decode';
 import { flagBitsByName } from './flags';
@@ -23,10 +24,24 @@ export const registerItems = ({ vcpu: { state }, info }: Subject): Item[] => {
     };
   };
   return [
-    ...gprNames64.map((name, index) => pointer(name, state.gpr(index))),
+    ...gprNames64.map((name, index) => ({
+      ...pointer(name, state.gpr(index)),
+      children: () => partItems(state, name),
+    })),
     { ...pointer('rip', state.rip), code: codeAddress(state, state.rip) },
     flagsItem(state),
   ];
+};
+
+/** The narrower names; writing `eax` clears the upper half, as the processor does. */
+const partItems = (state: CpuState, name: string): Item[] => {
+  const places = registerPlaces(state, () => 0);
+  return partNames(name).flatMap((part): Item[] => {
+    const place = places.get(part);
+    return place === undefined
+      ? []
+      : [{ name: part, bits: place.read(), size: place.size, expression: part, settable: true }];
+  });
 };
 
 const flagsItem = (state: CpuState): Item => {

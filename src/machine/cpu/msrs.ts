@@ -280,7 +280,15 @@ export const resetMsrs = (cpu: Cpu, { bootstrap, featureControl = 0 }: MsrReset)
 };
 
 /** Registers of this model with their present values, for the debugger. */
-export const listMsrs = (cpu: Cpu): { name: string; address: number; value: bigint; meaning: string }[] =>
+export const listMsrs = (
+  cpu: Cpu,
+): { name: string; address: number; value: bigint; meaning: string; readOnly: boolean }[] =>
   Object.entries(msrs)
     .filter(([, row]) => exists(cpu, row.address, row))
-    .map(([name, row]) => ({ name, address: row.address, value: currentValue(cpu, name, row), meaning: row.meaning }));
+    .map(([name, row]) => ({
+      name,
+      address: row.address,
+      value: currentValue(cpu, name, row),
+      meaning: row.meaning,
+      readOnly: row.access === 'r',
+    }));
