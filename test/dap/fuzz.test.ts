@@ -179,16 +179,16 @@ describe.each(Object.entries(conditions))('%s', (_, before) => {
 
 test('a client that leaves at any moment leaves nothing running', () =>
   fc.assert(
-    fc.asyncProperty(fc.integer({ min: 0, max: 12 }), async (turns) => {
+    fc.asyncProperty(fc.integer({ min: 0, max: 60 }), async (turns) => {
       const wire = new Wire();
       for (const one of conditions['while it runs'] ?? []) wire.send(one);
       for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setTimeout(resolve, turn < 6 ? 0 : 5));
       wire.end();
-      await expect.poll(() => wire.running, { interval: 5 }).toBe(false);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      // A launch under way may still come to its end.
+      await new Promise((resolve) => setTimeout(resolve, 300));
       expect(wire.running).toBe(false);
     }),
-    { numRuns: 13 },
+    { numRuns: 10 },
   ));
 
 describe('broken messages', () => {
