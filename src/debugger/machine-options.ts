@@ -383,7 +383,8 @@ const sessionProperties: Readonly<Record<string, object>> = {
   },
   stepIntoInterrupts: {
     type: 'boolean',
-    description: 'Steps go into the handlers of interrupts that come in meanwhile, instead of past them.',
+    description:
+      'Steps by line go into the handlers of interrupts that come in meanwhile, instead of past them. Steps by instruction always do.',
     default: false,
   },
 };

@@ -39,7 +39,7 @@ export const restartFrame = (machine: Machine, index: number, frame: number, inf
   const why = whyNoRestart(frames, frame, info);
   const [own, caller] = [frames[frame], frames[frame + 1]];
   const start = own === undefined ? undefined : startOf(own, info);
-  if (why !== undefined || caller === undefined || start === undefined)
+  if (why !== undefined || caller?.rsp === undefined || start === undefined)
     throw new BadInput(why ?? 'this frame cannot be started again');
   // The call left its return address on top of the stack. Only the low part of RSP is the stack's where it is narrow.
   const word = BigInt(bitness(state) / 8);

@@ -1,13 +1,16 @@
 /**
- * Steps as people mean them: one instruction or one source line; into, over or out of what it calls. Interrupts that
- * come in meanwhile run through unseen unless they are asked for, so that a step never lands in a handler by chance.
+ * Steps as people mean them: one instruction or one source line; into, over or out of what it calls. While a line is
+ * stepped, interrupts that come in run through unseen unless they are asked for, so that it never ends in a handler by
+ * chance. A step of one instruction is what the processor does next, be it an interrupt.
  */
 
 import { FlowControl, type Instruction, Mnemonic } from 'iced-x86';
 import type { MachineEvent } from '../machine/core/event';
 import { BadInput } from '../program/program';
 import type { LinearAddress } from '../x86/address';
-import { type CodeView, linearOf, withInstruction } from './disassemble';
+import type { CodeView } from './code-view';
+import { bodyOf } from './function-body';
+import { linearOf, withInstruction } from './instruction';
 import type { ProgramInfo } from './program-info';
 import type { Pause, RunControl } from './run-control';
 import { yieldToHost } from './slices';
@@ -35,8 +38,19 @@ const passageOf = (instruction: Instruction): Passage => {
   return loops.has(mnemonic) && instruction.nearBranchTarget <= instruction.ip ? 'loop' : undefined;
 };
 
+/** How an instruction is gone through on the way. */
+interface Way {
+  readonly depth: Depth;
+  readonly pastRepeats: boolean;
+  readonly pastInterrupts: boolean;
+}
+
+/** Does the step go past the handler of what was delivered? */
+const passes = (event: MachineEvent | undefined, { depth, pastInterrupts }: Way): boolean =>
+  event !== undefined && (event.kind === 'trap' ? depth === 'over' : pastInterrupts);
+
 export interface SteppingOptions {
-  /** Steps go into handlers of interrupts that come in meanwhile. */
+  /** Steps by line go into handlers of interrupts that come in meanwhile. */
   readonly intoInterrupts: boolean;
 }
 
@@ -56,7 +70,7 @@ export class Stepper {
   async step(vcpu: number, depth: Depth, granularity: Granularity): Promise<Pause> {
     const done: Pause = { reason: 'step', vcpu };
     if (granularity === 'line') return (await this.line(vcpu, depth)) ?? done;
-    return (await this.instruction(vcpu, depth, false)) ?? done;
+    return (await this.instruction(vcpu, { depth, pastRepeats: false, pastInterrupts: false })) ?? done;
   }
 
   /** Runs until the caller goes on after its call, or the interrupted code goes on. */
@@ -66,7 +80,8 @@ export class Stepper {
     const caller = cpu === undefined ? undefined : framesOf(cpu, this.info)[1];
     if (cpu === undefined || caller === undefined)
       throw new BadInput('no caller can be found on the stack to step out to');
-    const there = () => cpu.state.cpl > caller.ring || (cpu.state.cpl === caller.ring && cpu.state.rsp >= caller.rsp);
+    const { ring, rsp = 0n } = caller;
+    const there = () => cpu.state.cpl > ring || (cpu.state.cpl === ring && cpu.state.rsp >= rsp);
     // A fault's handler may go past the instruction that faulted.
     const past = caller.entered === 'interrupt' ? this.after(vcpu, caller.address) : [];
     return (await this.control.runTo(vcpu, [caller.address, ...past], there)) ?? { reason: 'step', vcpu };
@@ -77,24 +92,34 @@ export class Stepper {
     return (await this.control.runTo(vcpu, [address], () => true)) ?? { reason: 'step', vcpu };
   }
 
-  /** Until the source line changes, or the same one begins again. Without a line here, one instruction. */
+  /**
+   * Until another line begins, or what called this one goes on. A line that is one instruction ends when it is done; one
+   * with a loop in it ends when the loop does. Without a line here, one instruction.
+   */
   private async line(vcpu: number, depth: Depth): Promise<Pause | undefined> {
-    const { machine } = this.control;
-    const cpu = machine.cpus[vcpu];
-    const from = cpu === undefined ? null : this.info.lines.at(currentAddress(cpu));
-    if (cpu === undefined || from === null) return this.instruction(vcpu, depth, true);
+    const cpu = this.control.machine.cpus[vcpu];
+    if (cpu === undefined) return undefined;
+    const { lines } = this.info;
+    const way: Way = { depth, pastRepeats: true, pastInterrupts: !this.options.intoInterrupts };
     const start = currentAddress(cpu);
+    const from = lines.at(start);
+    const isOne = this.isOneInstruction(vcpu, start);
+    if (from === null || isOne === undefined) return this.instruction(vcpu, way);
     let slept = performance.now();
     for (let n = 1; ; n++) {
-      const called = this.passage(vcpu)?.kind === 'call';
-      const stop = await this.instruction(vcpu, depth, true);
+      const passage = this.passage(vcpu);
+      const before = currentAddress(cpu);
+      const { rsp } = cpu.state;
+      const stop = await this.instruction(vcpu, way);
       if (stop !== undefined) return stop;
       const address = currentAddress(cpu);
-      const now = this.info.lines.at(address);
-      // Code that has no source was called: out of it again. Where it was jumped to, that is where we are.
-      if (now === null) return called ? this.backFromUnknown(vcpu) : undefined;
-      if (now.line !== from.line || now.file !== from.file) return undefined;
-      if (address <= start && this.begins(address)) return undefined;
+      const now = lines.at(address);
+      const called = passage?.kind === 'call' && address !== passage.next && address !== before;
+      if (called) return now === null ? this.back(vcpu, passage.next, rsp) : this.toBody(vcpu, address);
+      // Where it was jumped to code without source, that is where we are.
+      if (now === null || (isOne && address === start)) return undefined;
+      const isOther = now.line !== from.line || now.file !== from.file;
+      if (isOther && (passage?.returns || lines.beginsAt(address))) return undefined;
       if (this.control.wantsPause) return { reason: 'pause', vcpu };
       if (n % STEPS_PER_LOOK === 0 && performance.now() - slept > PATIENCE) {
         await yieldToHost();
@@ -103,32 +128,41 @@ export class Stepper {
     }
   }
 
-  private begins(address: LinearAddress): boolean {
-    const at = this.info.lines.at(address);
-    return at !== null && (this.info.lines.addresses(at.file, at.line)?.addresses.includes(address) ?? false);
+  /** Is the line's piece of code here just the one instruction? Undefined without a line. */
+  private isOneInstruction(vcpu: number, address: LinearAddress): boolean | undefined {
+    const piece = this.info.lines.pieceAt(address);
+    if (piece === null) return undefined;
+    const length = withInstruction(this.view(vcpu), address, (instruction) => instruction.length) ?? 0;
+    return piece.start === address && piece.end - address === BigInt(length);
   }
 
-  private async backFromUnknown(vcpu: number): Promise<Pause | undefined> {
+  /** What was called has no source: on to where it returns to. */
+  private back(vcpu: number, next: LinearAddress, rsp: bigint): Promise<Pause | undefined> {
     const cpu = this.control.machine.cpus[vcpu];
-    const caller = cpu === undefined ? undefined : framesOf(cpu, this.info)[1];
-    if (cpu === undefined || caller === undefined) return undefined;
-    return this.control.runTo(vcpu, [caller.address], () => cpu.state.rsp >= caller.rsp);
+    return this.control.runTo(vcpu, [next], () => cpu !== undefined && cpu.state.rsp >= rsp);
+  }
+
+  /** At a function's first instruction: on past the code that makes its frame. */
+  private async toBody(vcpu: number, address: LinearAddress): Promise<Pause | undefined> {
+    const body = bodyOf(this.view(vcpu), address);
+    return body === address ? undefined : this.control.runTo(vcpu, [body], () => true);
   }
 
   /** One instruction of this vCPU, whoever else has turns meanwhile; undefined when it was done. */
-  private async instruction(vcpu: number, depth: Depth, pastRepeats: boolean): Promise<Pause | undefined> {
+  private async instruction(vcpu: number, way: Way): Promise<Pause | undefined> {
     const cpu = this.control.machine.cpus[vcpu];
     if (cpu === undefined) return undefined;
     const passage = this.passage(vcpu);
     const rsp = cpu.state.rsp;
-    const passes = passage?.kind === 'repeat' ? pastRepeats || depth === 'over' : depth === 'over';
+    const over = way.depth === 'over';
+    const passes = passage?.kind === 'repeat' ? way.pastRepeats || over : over;
     if (passage?.kind !== undefined && passes)
       return this.control.runTo(vcpu, [passage.next], () => passage.kind !== 'call' || cpu.state.rsp >= rsp);
-    return this.single(vcpu, depth);
+    return this.single(vcpu, way);
   }
 
-  /** Steps until this vCPU has made a step that is no interrupt's. */
-  private async single(vcpu: number, depth: Depth): Promise<Pause | undefined> {
+  /** Steps until this vCPU has made a step that is not to be passed over. */
+  private async single(vcpu: number, way: Way): Promise<Pause | undefined> {
     const { control } = this;
     const { machine } = control;
     const cpu = machine.cpus[vcpu];
@@ -147,7 +181,7 @@ export class Stepper {
         if (pause !== undefined) return pause;
         if (stepped === vcpu) {
           const delivered = heard.at(-1);
-          if (!this.passes(delivered, depth)) return control.arrivedAt(vcpu);
+          if (!passes(delivered, way)) return control.arrivedAt(vcpu);
           const back = () => cpu.state.rsp === rsp && cpu.state.cpl === cpl;
           const next = delivered?.kind === 'trap' ? this.after(vcpu, address) : [];
           const stop = await control.runTo(vcpu, [address, ...next], back);
@@ -166,12 +200,6 @@ export class Stepper {
     }
   }
 
-  /** Does the step go past the handler of what was delivered? */
-  private passes(event: MachineEvent | undefined, depth: Depth): boolean {
-    if (event === undefined) return false;
-    return event.kind === 'trap' ? depth === 'over' : !this.options.intoInterrupts;
-  }
-
   private after(vcpu: number, address: LinearAddress): LinearAddress[] {
     const view = this.view(vcpu);
     const next = withInstruction(view, address, (instruction) => linearOf(view, instruction.nextIP));
@@ -184,13 +212,16 @@ export class Stepper {
   }
 
   /** What the next instruction does, and where the one behind it lies. */
-  private passage(vcpu: number): { readonly kind: Passage; readonly next: LinearAddress } | undefined {
+  private passage(
+    vcpu: number,
+  ): { readonly kind: Passage; readonly next: LinearAddress; readonly returns: boolean } | undefined {
     const cpu = this.control.machine.cpus[vcpu];
     if (cpu === undefined) return undefined;
     const view = this.view(vcpu);
     return withInstruction(view, currentAddress(cpu), (instruction) => ({
       kind: passageOf(instruction),
       next: linearOf(view, instruction.nextIP),
+      returns: instruction.flowControl === FlowControl.Return,
     }));
   }
 }

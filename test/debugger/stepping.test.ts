@@ -143,22 +143,51 @@ idtr:   dw 0xc * 16 - 1
         dq idt
 `;
 
-test('an interrupt that comes in meanwhile runs through unseen', async () => {
-  const guest = await debug(interrupted);
-  await guest.session.runUntil(0, linear(value(guest, 'first')));
-  guest.session.machine.devices.interruptLine(3, true);
-  expect(await guest.session.step(0, 'into', 'instruction')).toEqual({ reason: 'step', vcpu: 0 });
-  expect(guest.line()).toBe(8);
-  expect([value(guest, 'ebx'), value(guest, 'ecx')]).toEqual([1n, 1n]);
+test('an interrupt that comes in while a line is stepped runs through unseen', async () => {
+  for (const depth of ['into', 'over'] as const) {
+    const guest = await debug(interrupted);
+    await guest.session.runUntil(0, linear(value(guest, 'first')));
+    guest.session.machine.devices.interruptLine(3, true);
+    expect(await guest.session.step(0, depth, 'line')).toEqual({ reason: 'step', vcpu: 0 });
+    expect(guest.line()).toBe(8);
+    expect([value(guest, 'ebx'), value(guest, 'ecx')]).toEqual([1n, 1n]);
+  }
 });
 
 test('unless it is asked for', async () => {
   const guest = await debug(interrupted, {}, { stepIntoInterrupts: true });
   await guest.session.runUntil(0, linear(value(guest, 'first')));
   guest.session.machine.devices.interruptLine(3, true);
-  await guest.session.step(0, 'into', 'instruction');
+  await guest.session.step(0, 'into', 'line');
   expect(guest.line()).toBe(11);
   expect(value(guest, 'ebx')).toBe(0n);
+});
+
+test('a step of one instruction stands in the handler, and a step out of it where the program goes on', async () => {
+  const guest = await debug(interrupted);
+  await guest.session.runUntil(0, linear(value(guest, 'first')));
+  guest.session.machine.devices.interruptLine(3, true);
+  await guest.session.step(0, 'into', 'instruction');
+  expect(guest.line()).toBe(11);
+  expect([value(guest, 'ebx'), value(guest, 'ecx')]).toEqual([0n, 0n]);
+  await guest.session.stepOut(0);
+  expect(guest.line()).toBe(7);
+  expect([value(guest, 'ebx'), value(guest, 'ecx')]).toEqual([0n, 1n]);
+});
+
+test('a line that jumps to itself ends each time; a loop within a line ends with it', async () => {
+  const guest = await debug(`bits 64
+        mov ecx, 3
+again:  loop again
+        hlt
+`);
+  await guest.session.step(0, 'into', 'line');
+  for (const left of [2n, 1n]) {
+    await guest.session.step(0, 'into', 'line');
+    expect([guest.line(), value(guest, 'ecx')]).toEqual([3, left]);
+  }
+  await guest.session.step(0, 'over', 'line');
+  expect([guest.line(), value(guest, 'ecx')]).toEqual([4, 0n]);
 });
 
 test('a step of one vCPU lets the others have their turns', async () => {
