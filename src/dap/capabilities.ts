@@ -2,6 +2,7 @@
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { exceptionFilters } from './exception-filters';
+import { moduleColumns } from './modules';
 
 /** @param stays whether a machine can stay when its client goes, because another one could come back to it */
 export const capabilities = (stays = true): DebugProtocol.Capabilities => ({
@@ -29,6 +30,10 @@ export const capabilities = (stays = true): DebugProtocol.Capabilities => ({
   supportsReadMemoryRequest: true,
   supportsWriteMemoryRequest: true,
   supportsDisassembleRequest: true,
+  supportsValueFormattingOptions: true,
+  supportsANSIStyling: true,
+  supportsModulesRequest: true,
+  additionalModuleColumns: [...moduleColumns],
   supportsLoadedSourcesRequest: true,
   supportsRestartRequest: true,
   supportsTerminateRequest: true,

@@ -1,39 +1,62 @@
-/** Code as text: disassembly, and the sources that the program was made from. */
+/** Code as text: disassembly, the sources that the program was made from, and what was loaded. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { readPlace } from '../debugger/address';
 import { type DisassemblyRow, disassembleBackward, disassembleForward } from '../debugger/disassemble';
+import { BadInput } from '../program/program';
 import { hex, linear } from '../x86/address';
 import type { Context } from './context';
 import { frameOf } from './frames';
 import type { Handlers } from './handlers';
+import { modulesOf } from './modules';
 
-const MOST = 10_000;
+/** No view asks for more at once; a mistake in a number should not take minutes. */
+const MOST = 100_000;
 
 export const codeHandlers = (context: Context): Handlers => ({
   disassemble: (args: DebugProtocol.DisassembleArguments): DebugProtocol.DisassembleResponse['body'] => {
-    const { address } = readPlace(args.memoryReference, args.offset);
-    const count = Math.min(Math.max(0, args.instructionCount), MOST);
-    const first = Math.max(-MOST, Math.min(MOST, args.instructionOffset ?? 0));
-    const view = context.session.codeView(frameOf(context, undefined).vcpu);
+    const { space, address, vcpu } = readPlace(args.memoryReference, args.offset);
+    const count = Math.max(0, Math.trunc(args.instructionCount));
+    const first = Math.trunc(args.instructionOffset ?? 0);
+    if (count > MOST || Math.abs(first) > MOST)
+      throw new BadInput(`disassemble: at most ${MOST} instructions, and an offset of at most as many`);
+    const view = context.session.codeView(vcpu ?? frameOf(context, undefined).vcpu, space, address);
     const start = linear(address);
     const before = first < 0 ? disassembleBackward(view, start, -first) : [];
     const after = disassembleForward(view, start, Math.max(0, first + count)).slice(Math.max(0, first));
     const rows = [...before, ...after].slice(0, count);
-    return { instructions: rows.map((row) => instruction(context, row, args.resolveSymbols !== false)) };
+    const symbols = args.resolveSymbols !== false;
+    return { instructions: rows.map((row, n) => instruction(context, row, rows[n - 1], symbols)) };
   },
 
   source: async (args: DebugProtocol.SourceArguments): Promise<DebugProtocol.SourceResponse['body']> => {
-    const bytes = await context.files.read(args.source?.path ?? '');
-    return { content: new TextDecoder().decode(bytes) };
+    const reference = args.source?.sourceReference || args.sourceReference;
+    if (!reference) return { content: new TextDecoder().decode(await context.files.read(args.source?.path ?? '')) };
+    const content = context.listings.text(reference);
+    if (content === undefined)
+      throw new BadInput(`there is no source ${reference}; it belongs to a session that is gone`);
+    return { content, mimeType: 'text/x-asm' };
   },
 
-  loadedSources: () => ({ sources: context.session.info.lines.files.map((file) => context.sourceOf(file)) }),
+  loadedSources: () => ({
+    sources: [...context.session.info.lines.files.map((file) => context.sourceOf(file)), ...context.listings.sources],
+  }),
+
+  modules: ({ startModule = 0, moduleCount }: DebugProtocol.ModulesArguments) => {
+    const all = modulesOf(context);
+    // The protocol takes 0 for "all".
+    return {
+      modules: all.slice(startModule, moduleCount ? startModule + moduleCount : undefined),
+      totalModules: all.length,
+    };
+  },
 });
 
+/** The source is named where it is another than that of the row before. */
 const instruction = (
   context: Context,
   { address, bytes, text, symbol, line, invalid }: DisassemblyRow,
+  before: DisassemblyRow | undefined,
   symbols: boolean,
 ): DebugProtocol.DisassembledInstruction => ({
   address: hex(address),
@@ -42,6 +65,7 @@ const instruction = (
     ? { instructionBytes: [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(' ') }
     : {}),
   ...(symbols && symbol !== undefined ? { symbol } : {}),
-  ...(line === undefined ? {} : { location: context.sourceOf(line.file), line: context.lineToClient(line.line) }),
+  ...(line === undefined || line.file === before?.line?.file ? {} : { location: context.sourceOf(line.file) }),
+  ...(line === undefined ? {} : { line: context.lineToClient(line.line), endLine: context.lineToClient(line.line) }),
   ...(invalid ? { presentationHint: 'invalid' as const } : {}),
 });

@@ -37,8 +37,8 @@ export class Locations {
 const MOST = 10_000;
 
 /** Is it likely that the client can be led there? */
-export const hasLocation = (context: Context, address: LinearAddress): boolean =>
-  context.session.info.lines.at(address) !== null;
+export const hasLocation = ({ session: { info } }: Context, address: LinearAddress): boolean =>
+  info.lines.at(address) !== null || info.nameOf(address) !== undefined;
 
 export const locationReference = (context: Context, address: LinearAddress): number =>
   context.locations.reference(address);
@@ -51,6 +51,6 @@ export const locationOf = (
   const address = context.locations.address(reference);
   if (address === undefined) throw new BadInput(`there is no location ${reference}; it belongs to a stop that is gone`);
   const position = positionOf(context, address);
-  if (position === undefined) throw new BadInput('no source is known for this location');
+  if (position === undefined) throw new BadInput('nothing is mapped there any more');
   return position;
 };

@@ -2,10 +2,12 @@
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { placeText } from '../debugger/address';
+import type { CodeView } from '../debugger/code-view';
 import type { Frame } from '../debugger/stack';
 import { hex } from '../x86/address';
 import type { Context } from './context';
 import { frameId, frameOf, frames, vcpuOfThread } from './frames';
+import { moduleIdOf, moduleName } from './modules';
 import { positionOf } from './positions';
 
 export const stackTrace = (
@@ -16,10 +18,18 @@ export const stackTrace = (
   const all = frames(context, vcpu);
   const wanted = all.slice(startFrame, levels ? startFrame + levels : undefined);
   const elsewhere = vcpu === frameOf(context, undefined).vcpu ? {} : { vcpu };
+  const { info } = context.session;
+  let made: CodeView | undefined;
+  const view = (): CodeView => {
+    made ??= context.session.codeView(vcpu);
+    return made;
+  };
   return {
     totalFrames: all.length,
     stackFrames: wanted.map((one, n): DebugProtocol.StackFrame => {
-      const position = positionOf(context, one.address);
+      const hasSource = info.lines.at(one.site) !== null;
+      const position = positionOf(context, hasSource ? one.site : one.address, view);
+      const moduleId = moduleIdOf(context, one.site);
       return {
         id: frameId(vcpu, startFrame + n),
         name: nameOf(context, one, format),
@@ -27,16 +37,24 @@ export const stackTrace = (
         column: position?.column ?? 0,
         instructionPointerReference: placeText({ space: 'linear', address: one.address, ...elsewhere }),
         ...(position === undefined ? {} : { source: position.source }),
-        presentationHint: position === undefined ? 'subtle' : 'normal',
+        ...(moduleId === undefined ? {} : { moduleId }),
+        presentationHint: hasSource ? 'normal' : 'subtle',
       };
     }),
   };
 };
 
 /** `kernel.elf!print (64-bit, ring 0) line 12`, with the parts that were asked for. */
-const nameOf = (context: Context, one: Frame, format: DebugProtocol.StackFrameFormat | undefined): string => {
-  const { info } = context.session;
-  const at = format?.line === true ? info.lines.at(one.address) : null;
-  const name = `${one.name ?? hex(one.address)} (${one.mode}, ring ${one.ring})`;
-  return at === null ? name : `${name} line ${context.lineToClient(at.line)}`;
+const nameOf = (
+  context: Context,
+  { address, site, name, mode, ring }: Frame,
+  format: DebugProtocol.StackFrameFormat | undefined,
+): string => {
+  const module = format?.module === true ? moduleName(context, site) : undefined;
+  const at = format?.line === true ? context.session.info.lines.at(site) : null;
+  return [
+    module === undefined ? '' : `${module}!`,
+    `${name ?? hex(address)} (${mode}, ring ${ring})`,
+    at === null ? '' : ` line ${context.lineToClient(at.line)}`,
+  ].join('');
 };

@@ -28,6 +28,15 @@ const DATA_ROW = 8;
 export const disassembleForward = (view: CodeView, address: LinearAddress, count: number): DisassemblyRow[] =>
   readInstructions(view, (reader) => rowsFrom(view, reader, new CodeStarts(view), address, { count }));
 
+/** All rows from an address to exactly another, at most `count`. */
+export const disassembleBetween = (
+  view: CodeView,
+  address: LinearAddress,
+  end: LinearAddress,
+  count: number,
+): DisassemblyRow[] =>
+  readInstructions(view, (reader) => rowsFrom(view, reader, new CodeStarts(view), address, { count, end }));
+
 export const disassembleOne = (view: CodeView, address: LinearAddress): DisassemblyRow =>
   disassembleForward(view, address, 1)[0] as DisassemblyRow;
 

@@ -1,9 +1,9 @@
 /** What a loaded program says about its addresses: symbols and source lines, by name and by address. */
 
 import { LineTable } from '../program/lines';
-import type { Program } from '../program/program';
+import type { Module, Program } from '../program/program';
 import { SymbolTable } from '../program/symbols';
-import { hex, type LinearAddress } from '../x86/address';
+import { hex, type LinearAddress, linear } from '../x86/address';
 
 /** Further from the symbol than this, and outside its size, its name says nothing about an address. */
 const REACH = 0x1_0000n;
@@ -50,8 +50,25 @@ export class ProgramInfo {
     if (own !== undefined) return own;
     const name = this.symbols.at(address)?.symbol.name;
     if (name === undefined) return undefined;
-    const local = name.indexOf('.', 1);
-    return local > 0 ? name.slice(0, local) : name;
+    return isLocal(name) ? name.slice(0, name.indexOf('.', 1)) : name;
+  }
+
+  /** Where the function around an address begins and ends, as far as whole labels say. */
+  functionRange(
+    address: LinearAddress,
+  ): { readonly start: LinearAddress; readonly end: bigint | undefined } | undefined {
+    const name = this.functionAt(address);
+    const start = name === undefined ? undefined : this.symbols.named(name)?.address;
+    if (start === undefined || start > address) return undefined;
+    const next = this.symbols.between(linear(address + 1n), address + REACH).find((one) => !isLocal(one.name));
+    return { start, end: next?.address };
+  }
+
+  /** The module that an address belongs to. */
+  moduleAt(address: LinearAddress): Module | undefined {
+    return this.program.modules?.find(({ ranges }) =>
+      ranges.some(({ start, end }) => address >= start && address < end),
+    );
   }
 
   /** The address of a symbol; `.loop` means the local label of the function at `near`. */
@@ -71,6 +88,9 @@ export class ProgramInfo {
     return ends.length === 1 ? ends[0] : undefined;
   }
 }
+
+/** `print.loop`: a label within a function. */
+const isLocal = (name: string): boolean => name.indexOf('.', 1) > 0;
 
 /** Paths are equal whatever the slashes and the case of a drive letter. */
 const normal = (path: string): string => path.replace(/\\/g, '/').replace(/^[a-z]:/, (drive) => drive.toUpperCase());
