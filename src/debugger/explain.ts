@@ -134,6 +134,19 @@ export const faultTitle = ({ vector, errorCode, cr2 }: FaultInWords): string => 
 /** The fault and why, in one line. */
 export const explainFault = (fault: FaultInWords): string => `${faultTitle(fault)}: ${explain(fault.why)}`;
 
-/** The chain of a triple fault, one line each, first to last. */
-export const explainChain = (chain: readonly FaultRecord[]): string[] =>
-  chain.map((record, n) => `${n + 1}. ${faultTitle(record)} at ${hex(record.rip)}: ${explain(record.why)}`);
+/** The chain of a triple fault, one line each, first to last; without an IDT all but the first have the same cause. */
+export const explainChain = (chain: readonly FaultRecord[]): string[] => {
+  const lines = chain.map(
+    (record, n) => `${n + 1}. ${faultTitle(record)} at ${hex(record.rip)}: ${explain(record.why)}`,
+  );
+  return isWithoutIdt(chain) ? [...lines.slice(0, 1), WITHOUT_IDT] : lines;
+};
+
+const WITHOUT_IDT =
+  '2. no IDT is loaded (its limit is 0): no handler is found for this fault, nor for those that follow from that; LIDT loads one';
+
+/** Intel SDM vol. 3, "Interrupt Descriptor Table (IDT)": a vector whose entry lies beyond the limit is a #GP. */
+const isWithoutIdt = ([, second, ...others]: readonly FaultRecord[]): boolean =>
+  second !== undefined && hasNoIdt(second) && others.every((one) => hasNoIdt(one) || one.why.rule === 'double-fault');
+
+const hasNoIdt = ({ why }: FaultRecord): boolean => why.rule === 'idt.beyond-limit' && why.value === 0n;

@@ -98,24 +98,34 @@ describe('exit statuses', () => {
   });
 
   test('6 for a triple fault, with the chain: vector, error code, RIP and reason of each', async () => {
-    const { status, stderr } = await run('bits 64\nud2\n');
+    // An IDT of one entry: the vectors lie beyond it.
+    const { status, stderr } = await run('bits 64\nlidt [one]\nud2\none: dw 15\ndq 0x200000\n');
     expect(status).toBe(6);
     const lines = stderr.trimEnd().split('\n');
     expect(lines[0]).toMatch(
-      /^ringside: triple fault after 0 instructions at 0x100000 .*guest\.asm:2: the processor shut down$/,
+      /^ringside: triple fault after 1 instruction at 0x100008 .*guest\.asm:3: the processor shut down$/,
     );
-    expect(lines[1]).toMatch(/^ {2}1\. #UD Invalid Opcode at 0x100000: /);
+    expect(lines[1]).toMatch(/^ {2}1\. #UD Invalid Opcode at 0x100008: /);
     expect(lines[2]).toMatch(
-      /^ {2}2\. #GP General Protection \(error code 0x33: entry 0x6 of the IDT, external\) at 0x100000: .*idt\.beyond-limit/,
+      /^ {2}2\. #GP General Protection \(error code 0x33: entry 0x6 of the IDT, external\) at 0x100008: .*idt\.beyond-limit/,
     );
     expect(lines[3]).toMatch(
-      /^ {2}3\. #GP General Protection \(error code 0x6b: entry 0xd of the IDT, external\) at 0x100000: /,
+      /^ {2}3\. #GP General Protection \(error code 0x6b: entry 0xd of the IDT, external\) at 0x100008: /,
     );
-    expect(lines[4]).toMatch(/^ {2}4\. #DF Double Fault \(error code 0x0\) at 0x100000: /);
+    expect(lines[4]).toMatch(/^ {2}4\. #DF Double Fault \(error code 0x0\) at 0x100008: /);
     expect(lines[5]).toMatch(
-      /^ {2}5\. #GP General Protection \(error code 0x43: entry 0x8 of the IDT, external\) at 0x100000: /,
+      /^ {2}5\. #GP General Protection \(error code 0x43: entry 0x8 of the IDT, external\) at 0x100008: /,
     );
     expect(lines).toHaveLength(6);
+  });
+
+  test('6 without an IDT too, which is said in one line instead of its consequences', async () => {
+    const { status, stderr } = await run('bits 64\nud2\n');
+    expect(status).toBe(6);
+    const [, first, second, ...more] = stderr.trimEnd().split('\n');
+    expect(first).toMatch(/^ {2}1\. #UD Invalid Opcode at 0x100000: /);
+    expect(second).toMatch(/^ {2}2\. no IDT is loaded \(its limit is 0\): /);
+    expect(more).toEqual([]);
   });
 
   test('10 for a guest that never completes an instruction', async () => {
