@@ -72,7 +72,7 @@ const withBreakpoint = (options: TriggerOptions): Machine => {
   const info = new ProgramInfo(guest.program);
   const environment = machine.cpus.map((vcpu) => new VcpuEnvironment(machine, vcpu, info));
   const at = (vcpu: number) => environment[vcpu] as VcpuEnvironment;
-  const conditions = new Conditions(at, (name, here) => info.resolve(name, here));
+  const conditions = new Conditions(at, (name, here) => info.resolve(name, here), machine.memory.wasm);
   const breakpoints = new Breakpoints(machine, { conditions, environment: at, note: () => {} });
   breakpoints.add([linear(guest.symbol('again'))], options);
   return machine;

@@ -6,19 +6,18 @@
 import type { Judged } from '../machine/core/judge';
 import type { Site } from '../machine/core/site';
 import { BadInput } from '../program/program';
-import { type LinearAddress, linear } from '../x86/address';
-import { compileCondition } from './expression/compile';
+import { hex, type LinearAddress, linear } from '../x86/address';
+import { answer, compileCondition, compileQuestion, type Meanings } from './expression/compile';
 import { type Environment, evaluate, holds } from './expression/evaluator';
-import { parseExpression } from './expression/parser';
+import { parseExpression, parseQuery } from './expression/parser';
 import { describeError, type Expression, ExpressionError } from './expression/syntax';
+import { formatted, quoted } from './value-text';
 
 export interface Condition {
   readonly text: string;
   readonly expression: Expression;
   /** @throws ExpressionError where it cannot be said */
   holds(vcpu: number, fields?: readonly bigint[]): boolean;
-  /** The number that it is. @throws ExpressionError */
-  value(vcpu: number, fields?: readonly bigint[]): bigint;
   /** The same for the core, before the instruction at a linear address; undefined: wherever it is. */
   compiled(here: LinearAddress | undefined): (at: Site) => Judged;
 }
@@ -26,49 +25,94 @@ export interface Condition {
 /** Address of a symbol; a local label is one of the function at `here`. */
 export type Resolve = (name: string, here: LinearAddress) => LinearAddress | undefined;
 
+/** A value in words. @throws ExpressionError */
+export type Shown = (vcpu: number, fields?: readonly bigint[]) => string;
+
 export class Conditions {
   readonly environment: (vcpu: number) => Environment;
   private readonly resolve: Resolve;
+  private readonly memory: WebAssembly.Memory;
 
-  constructor(environment: (vcpu: number) => Environment, resolve: Resolve) {
+  /** @param memory the core's */
+  constructor(environment: (vcpu: number) => Environment, resolve: Resolve, memory: WebAssembly.Memory) {
     this.environment = environment;
     this.resolve = resolve;
+    this.memory = memory;
   }
 
   /**
    * @param fields names that are given with each question, in this order
-   * @param what word for the message: `condition`
    * @throws BadInput
    */
-  read(text: string, fields: readonly string[] = [], what = 'condition'): Condition {
-    const expression = parsed(text, what);
+  read(text: string, fields: readonly string[] = []): Condition {
+    const expression = parsed(text, 'condition', parseExpression);
     const seen = (vcpu: number, values: readonly bigint[] = []): Environment =>
       withFields(this.environment(vcpu), fields, values);
+    const questions: ((...fields: bigint[]) => number)[] = [];
+    let asked = 0;
+    const decided = (vcpu: number, values: readonly bigint[]): number => {
+      if (asked++ < OFTEN) return answer.undecided;
+      questions[vcpu] ??= compileQuestion(expression, fields, this.meanings(undefined), vcpu, this.memory);
+      return questions[vcpu](...values);
+    };
     return {
       text,
       expression,
-      compiled: (here) =>
-        compileCondition(expression, {
-          symbol: (name) => {
-            // A local label is another one in each function.
-            if (here === undefined && name.startsWith('.')) return 'unknown';
-            return this.resolve(name, here ?? linear(0n));
-          },
-        }),
-      holds: (vcpu, values) => holds(expression, seen(vcpu, values)),
-      value: (vcpu, values) => evaluate(expression, seen(vcpu, values)).bits,
+      compiled: (here) => compileCondition(expression, this.meanings(here)),
+      holds: (vcpu, values = []) => {
+        const known = decided(vcpu, values);
+        return known === answer.undecided ? holds(expression, seen(vcpu, values)) : known === answer.yes;
+      },
+    };
+  }
+
+  private meanings(here: LinearAddress | undefined): Meanings {
+    return {
+      // A local label is another one in each function.
+      symbol: (name) =>
+        here === undefined && name.startsWith('.') ? 'unknown' : this.resolve(name, here ?? linear(0n)),
+      hasMsr: (name) => this.environment(0).name(name, false) !== undefined,
+    };
+  }
+
+  /** What stands in the braces of a log message, with its format: `rbx,d`. @throws BadInput */
+  shown(text: string, fields: readonly string[] = []): Shown {
+    const { value: expression, format, place, count } = parsed(text, 'log message, expression', parseQuery);
+    if (place !== undefined || count !== undefined)
+      throw new BadInput(`log message, expression \`${text}\`: a single value is wanted`);
+    return (vcpu, values) => {
+      const environment = withFields(this.environment(vcpu), fields, values ?? []);
+      const value = evaluate(expression, environment);
+      if (format === undefined) return value.wordy ? (value.meaning ?? '') : hex(value.bits);
+      return format === 's' ? textAt(environment, value.bits) : formatted[format](value);
     };
   }
 }
 
+/** Questions after which a condition is compiled: it takes as long as so many answers. */
+const OFTEN = 100;
+
 /** @throws BadInput */
-const parsed = (text: string, what: string): Expression => {
+const parsed = <Tree>(text: string, what: string, parse: (text: string) => Tree): Tree => {
   try {
-    return parseExpression(text);
+    return parse(text);
   } catch (error) {
     if (error instanceof ExpressionError) throw new BadInput(`${what} \`${text}\`: ${describeError(error)}`);
     throw error;
   }
+};
+
+const LONGEST_TEXT = 256;
+
+/** The text at an address, up to its zero byte or where nothing is mapped. */
+const textAt = (environment: Environment, address: bigint): string => {
+  const bytes: number[] = [];
+  for (let n = 0n; n < LONGEST_TEXT; n++) {
+    const byte = environment.read('linear', BigInt.asUintN(64, address + n), 1);
+    if (byte === undefined || byte === 0n) break;
+    bytes.push(Number(byte));
+  }
+  return quoted(bytes);
 };
 
 const withFields = (environment: Environment, names: readonly string[], values: readonly bigint[]): Environment => {

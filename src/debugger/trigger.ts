@@ -1,8 +1,7 @@
 /** "If this holds, for the fifth time, stop or say that": one way for breakpoints, watches and events. */
 
 import { BadInput } from '../program/program';
-import { hex } from '../x86/address';
-import type { Condition, Conditions } from './conditions';
+import type { Condition, Conditions, Shown } from './conditions';
 import { describeError, ExpressionError } from './expression/syntax';
 import { readInteger } from './machine-options';
 
@@ -34,7 +33,7 @@ export class Trigger {
   readonly condition: Condition | undefined;
   /** When to stop by the number of hits; undefined: always. */
   readonly counter: HitCounter | undefined;
-  private readonly message: readonly (string | Condition)[] | undefined;
+  private readonly message: readonly (string | Shown)[] | undefined;
   private readonly host: TriggerHost;
 
   /**
@@ -116,19 +115,19 @@ const readHitCondition = (text: string): HitCounter => {
 const isOperator = (text: string): text is HitCounter['operator'] => Object.hasOwn(counters, text);
 
 /** Text and the expressions in its braces; `{{` is a brace. @throws BadInput */
-const readLogMessage = (text: string, conditions: Conditions, fields: readonly string[]): (string | Condition)[] => {
-  const parts: (string | Condition)[] = [];
+const readLogMessage = (text: string, conditions: Conditions, fields: readonly string[]): (string | Shown)[] => {
+  const parts: (string | Shown)[] = [];
   const pattern = /\{\{|\}\}|\{([^{}]*)\}|[^{}]+|[{}]/g;
   for (const [piece, inner] of text.matchAll(pattern)) {
-    if (inner !== undefined) parts.push(conditions.read(inner, fields, 'log message, expression'));
+    if (inner !== undefined) parts.push(conditions.shown(inner, fields));
     else parts.push(piece === '{{' ? '{' : piece === '}}' ? '}' : piece);
   }
   return parts;
 };
 
-const textOf = (part: Condition, vcpu: number, fields: readonly bigint[] | undefined): string => {
+const textOf = (part: Shown, vcpu: number, fields: readonly bigint[] | undefined): string => {
   try {
-    return hex(part.value(vcpu, fields));
+    return part(vcpu, fields);
   } catch (error) {
     if (error instanceof ExpressionError) return `<${describeError(error)}>`;
     throw error;

@@ -8,6 +8,8 @@ import { isLongMode, type Site } from '../../machine/core/site';
 import { CS, FS, GS } from '../../machine/core/state';
 import { type Expr, i32, i64 } from '../../machine/core/wasm';
 import { msrOffset } from '../../machine/cpu/msrs';
+import type { RegisterBits } from '../../x86/control-registers';
+import { accessBits, selectorBits } from '../../x86/descriptors';
 import { type MsrRow, msrs } from '../../x86/msrs';
 import { gprNames64, segmentNames } from '../../x86/registers';
 import { decodedRegisters, flags } from '../registers';
@@ -90,6 +92,9 @@ const generalRegisters = gprNames64.flatMap((name, n): [string, Read][] => {
     : [...wide, [`${letter}l`, low(8)], [`${letter}h`, field(whole, 8, 8)]];
 });
 
+const fieldsOf = (name: string, read: Read, bits: RegisterBits): [string, Read][] =>
+  Object.entries(bits).map(([part, { bit, width = 1 }]) => [`${name}.${part.toLowerCase()}`, field(read, bit, width)]);
+
 const segmentParts = segmentNames.flatMap((name, n): [string, Read][] => {
   const selector = at32(layout.segmentSelector + n * 4);
   const access = at32(layout.segmentAccess + n * 4);
@@ -99,7 +104,8 @@ const segmentParts = segmentNames.flatMap((name, n): [string, Read][] => {
     [`${name}.base`, at64(layout.segmentBase + n * 8)],
     [`${name}.limit`, at32(layout.segmentLimit + n * 4)],
     [`${name}.access`, access],
-    [`${name}.dpl`, field(access, 5, 2)],
+    ...fieldsOf(name, access, accessBits),
+    ...fieldsOf(name, selector, selectorBits),
   ];
 });
 
@@ -112,11 +118,7 @@ const wholeRegisters: [string, Read][] = [
   ...[0, 1, 2, 3, 6, 7].map((n): [string, Read] => [`dr${n}`, at64(layout.dr + n * 8)]),
 ];
 
-const bitsOf = ([name, read]: [string, Read]): [string, Read][] =>
-  Object.entries(decodedRegisters[name] ?? {}).map(([bitName, { bit, width = 1 }]) => [
-    `${name}.${bitName.toLowerCase()}`,
-    field(read, bit, width),
-  ]);
+const bitsOf = ([name, read]: [string, Read]): [string, Read][] => fieldsOf(name, read, decodedRegisters[name] ?? {});
 
 /** By lower-case name. */
 export const registerReads: ReadonlyMap<string, Read> = new Map([
@@ -145,13 +147,11 @@ const placed: Readonly<Partial<Record<MsrRow['place'], number>>> = {
   efer: layout.efer,
 };
 
-/** Model-specific registers that every model has, and that are a plain value; by lower-case name. */
+/** Model-specific registers that are a plain value, where the model has them; by lower-case name. */
 export const msrReads: ReadonlyMap<string, Read> = new Map(
-  Object.entries(msrs as Readonly<Record<string, MsrRow>>).flatMap(([name, { place, feature }]): [string, Read][] => {
+  Object.entries(msrs as Readonly<Record<string, MsrRow>>).flatMap(([name, { place }]): [string, Read][] => {
     const offset = place === 'slot' ? msrOffset(name) : placed[place];
-    return offset === undefined || (feature !== undefined && feature !== 'lm')
-      ? []
-      : [[name.toLowerCase(), at64(offset)]];
+    return offset === undefined ? [] : [[name.toLowerCase(), at64(offset)]];
   }),
 );
 

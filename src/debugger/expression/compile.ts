@@ -5,8 +5,22 @@
  */
 
 import type { Judged } from '../../machine/core/judge';
-import type { Site } from '../../machine/core/site';
-import { br, brIf, type Expr, getLocal, i32, i64, select, setLocal, when } from '../../machine/core/wasm';
+import { vcpuBase } from '../../machine/core/layout';
+import { type Site, siteIn } from '../../machine/core/site';
+import {
+  block,
+  br,
+  brIf,
+  type Expr,
+  getLocal,
+  i32,
+  i64,
+  Module,
+  ret,
+  select,
+  setLocal,
+  when,
+} from '../../machine/core/wasm';
 import { msrReads, naturalBytes, registerReads } from './compile-names';
 import type { BinaryOperator, Expression, ValueType } from './syntax';
 
@@ -16,6 +30,8 @@ export interface Meanings {
   readonly field?: (name: string) => Expr | undefined;
   /** Address of a symbol; 'unknown' where it depends on where the vCPU is. */
   readonly symbol: (name: string) => bigint | 'unknown' | undefined;
+  /** Does the processor have a model-specific register of this name? */
+  readonly hasMsr: (name: string) => boolean;
 }
 
 interface Piece {
@@ -31,6 +47,29 @@ export const compileCondition =
     const { statements, value } = new Compiler(site, meanings).piece(expression);
     return { statements, holds: i64.ne(value, i64.const(0)) };
   };
+
+/** What a compiled question answers: no, yes, or that TypeScript has to say. */
+export const answer = { no: 0, yes: 1, undecided: 2 } as const;
+
+/** A condition to be asked from outside of the core, with the values of its fields. */
+export const compileQuestion = (
+  expression: Expression,
+  fields: readonly string[],
+  meanings: Omit<Meanings, 'field'>,
+  vcpu: number,
+  memory: WebAssembly.Memory,
+): ((...fields: bigint[]) => number) => {
+  const module = new Module();
+  const params = fields.map(() => 'i64' as const);
+  const func = module.function('holds', params, 'i32', true);
+  const site = siteIn(module, func, vcpuBase(vcpu));
+  const field = (name: string) => (fields.includes(name) ? func.parameter(fields.indexOf(name)) : undefined);
+  const { statements, holds } = compileCondition(expression, { ...meanings, field })(site);
+  func.body = [block(site.undecided, [...statements, ret(holds)]), ret(i32.const(answer.undecided))];
+  const compiled = new WebAssembly.Module(module.encode() as BufferSource);
+  const { exports } = new WebAssembly.Instance(compiled, { host: { memory } });
+  return exports.holds as (...values: bigint[]) => number;
+};
 
 const MASKS = { 1: 0xffn, 2: 0xffffn, 4: 0xffff_ffffn } as const;
 const extend = { 1: i64.extend8S, 2: i64.extend16S, 4: i64.extend32S } as const;
@@ -77,7 +116,7 @@ class Compiler {
     const symbol = this.meanings.symbol(name);
     if (typeof symbol === 'bigint') return plain(i64.const(symbol));
     const msr = symbol === undefined && !symbolOnly ? msrReads.get(word) : undefined;
-    return msr === undefined ? this.unknown() : plain(msr(this.site));
+    return msr === undefined || !this.meanings.hasMsr(word) ? this.unknown() : plain(msr(this.site));
   }
 
   private memory(expression: Expression & { readonly kind: 'memory' }): Piece {
