@@ -18,7 +18,7 @@ interface Message extends Body {
   readonly body?: unknown;
 }
 
-/** What the client can do, as VS Code says it. */
+/** What the client can do, as VS Code says it; but no progress, which comes or not by the clock. */
 const greeting: DebugProtocol.InitializeRequestArguments = {
   adapterID: 'ringside',
   linesStartAt1: true,
@@ -29,7 +29,6 @@ const greeting: DebugProtocol.InitializeRequestArguments = {
   supportsInvalidatedEvent: true,
   supportsMemoryEvent: true,
   supportsMemoryReferences: true,
-  supportsProgressReporting: true,
 };
 
 /** Milliseconds to wait for an event, on a busy machine too. */
