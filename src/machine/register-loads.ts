@@ -7,12 +7,16 @@ import { dr6Fixed, dr7Fixed } from '../x86/control-registers';
 import type { Descriptor } from '../x86/descriptors';
 import { exception } from '../x86/exceptions';
 import { flagBits, segmentNames } from '../x86/registers';
+import { Fault } from './core/fault';
+import { access } from './core/layout';
 import { DS, ES, FS, GS, LDTR, SS, TR } from './core/state';
 import { checkDirect, setCode, setRealCode } from './cpu/code-segment';
 import { setCr0, setCr3, setCr4 } from './cpu/control-registers';
+import type { Cpu, LinearMemory } from './cpu/cpu';
 import { codeOf, fetchDescriptor, isNull, markAccessed } from './cpu/descriptors';
 import { isCanonical, isIa32e, LONG, modeOf, PROTECTED } from './cpu/mode';
 import { writeMsr } from './cpu/msrs';
+import { type AccessKind, accessor, judgeAccess, peekTranslation } from './cpu/paging';
 import { refuse, refuseEntry } from './cpu/refusal';
 import { loadSegment } from './cpu/segment-load';
 import { loadLocalTable, loadTask } from './cpu/system-segments';
@@ -42,17 +46,49 @@ const loadCode: Load = ({ cpu, state }, value) => {
     setRealCode(cpu, mode, selector);
     return;
   }
-  const descriptor = fetchCode(cpu, selector);
-  checkDirect(cpu, descriptor);
-  markAccessed(cpu, descriptor);
+  const outside = fromOutside(cpu);
+  const descriptor = fetchCode(outside, selector);
+  checkDirect(outside, descriptor);
+  markAccessed(outside, descriptor);
   setCode(state, descriptor, state.cpl);
 };
 
-const fetchCode = (cpu: VirtualCpu['cpu'], selector: number): Descriptor => {
+const fetchCode = (cpu: Cpu, selector: number): Descriptor => {
   if (isNull(selector)) refuse(exception.GP, 'code-segment.null', 0, { selector });
   const descriptor = fetchDescriptor(cpu, selector, exception.GP, 0);
   if (!descriptor.isCode) refuseEntry(exception.GP, 'code-segment.type', codeOf(selector, 0), descriptor);
   return descriptor;
+};
+
+/**
+ * A processor whose descriptor tables are looked at from outside: a load from there, refused or not, fills no TLB and
+ * sets no bit but the descriptor's own.
+ */
+const fromOutside = (cpu: Cpu): Cpu => {
+  const locate = (address: bigint, kind: AccessKind): number => {
+    const physical = peekTranslation(cpu, address);
+    if (physical !== undefined) return cpu.physical.gate(physical);
+    const why = judgeAccess(cpu, address, kind, accessor.implicit) ?? {
+      rule: 'walk.present' as const,
+      linear: address,
+    };
+    throw new Fault(exception.PF, why, kind === access.write ? 2 : 0, address);
+  };
+  const bytes = (address: bigint, size: number, kind: AccessKind): number[] =>
+    Array.from({ length: size }, (_, n) => locate(BigInt.asUintN(64, address + BigInt(n)), kind));
+  const linear: LinearMemory = {
+    read: (address, size) =>
+      bytes(address, size, access.read).reduceRight((sum, at) => (sum << 8n) | cpu.physical.peek(at, 1), 0n),
+    write: (address, size, value) =>
+      bytes(address, size, access.write).forEach((at, n) => {
+        cpu.physical.pokeBytes(at, Uint8Array.of(Number((value >> BigInt(n * 8)) & 0xffn)));
+      }),
+    probe: (address, size) => {
+      bytes(address, size, access.write);
+    },
+    window: () => -1,
+  };
+  return Object.assign(Object.create(cpu) as Cpu, { linear });
 };
 
 const dataSegments = [ES, SS, DS, FS, GS] as const;
@@ -83,10 +119,10 @@ export const registerLoads: ReadonlyMap<string, Load> = new Map<string, Load>([
   ['cs', loadCode],
   ...dataSegments.map((index): [string, Load] => [
     segmentNames[index] as string,
-    ({ cpu }, value) => loadSegment(cpu, index, selectorOf(value)),
+    ({ cpu }, value) => loadSegment(fromOutside(cpu), index, selectorOf(value)),
   ]),
-  [segmentNames[LDTR] as string, ({ cpu }, value) => loadLocalTable(cpu, selectorOf(value))],
-  [segmentNames[TR] as string, ({ cpu }, value) => loadTask(cpu, selectorOf(value))],
+  [segmentNames[LDTR] as string, ({ cpu }, value) => loadLocalTable(fromOutside(cpu), selectorOf(value))],
+  [segmentNames[TR] as string, ({ cpu }, value) => loadTask(fromOutside(cpu), selectorOf(value))],
   ...tables.map((name): [string, Load] => [
     `${name}.base`,
     ({ state }, value) => {
