@@ -36,10 +36,8 @@ export const modulesOf = (context: Context): Row[] => {
 export const moduleIdOf = (context: Context, address: LinearAddress): number | string | undefined => {
   const { info, machine } = context.session;
   if (machine.natives.nameOf(Number(address)) !== undefined) return FIRMWARE;
-  const index = (info.program.modules ?? []).findIndex(({ ranges }) =>
-    ranges.some(({ start, end }) => address >= start && address < end),
-  );
-  return index < 0 ? undefined : index + 1;
+  const module = info.moduleAt(address);
+  return module === undefined ? undefined : (info.program.modules ?? []).indexOf(module) + 1;
 };
 
 export const moduleName = (context: Context, address: LinearAddress): string | undefined => {

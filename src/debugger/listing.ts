@@ -32,7 +32,7 @@ export const listingAround = (view: CodeView, address: LinearAddress): Listing |
   const isNear = known !== undefined && address - known.start <= FAR;
   const before = isNear
     ? disassembleBetween(view, known.start, address, Number(FAR))
-    : disassembleBackward(view, address, BEFORE).filter(({ bytes }) => bytes.length > 0);
+    : sure(disassembleBackward(view, address, BEFORE));
   const after = disassembleForward(view, address, MOST);
   const end = after.findIndex((row) => row.bytes.length === 0 || row.address === known?.end);
   const rows = [...before, ...(end < 0 ? after : after.slice(0, Math.max(1, end)))];
@@ -42,6 +42,10 @@ export const listingAround = (view: CodeView, address: LinearAddress): Listing |
     lines: rows.flatMap(linesOf),
   };
 };
+
+/** The last rows that are neither guessed nor data. */
+const sure = (rows: readonly DisassemblyRow[]): DisassemblyRow[] =>
+  rows.slice(rows.findLastIndex(({ invalid }) => invalid === true) + 1);
 
 const linesOf = (row: DisassemblyRow): ListingLine[] => {
   const bytes = [...row.bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
