@@ -95,7 +95,7 @@ const ofExpression = (
   const environment = context.session.environment(vcpu);
   if (expression.kind === 'memory' && expression.space !== 'msr') {
     const { space, address, size } = locate(expression, environment);
-    return { place: { space: space === 'physical' ? 'phys' : (space as 'linear'), address }, size: bytes ?? size };
+    return { place: { space, address }, size: bytes ?? size };
   }
   if (expression.kind === 'name') {
     const symbol = context.session.info.symbols.named(expression.name);

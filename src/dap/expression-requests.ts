@@ -105,7 +105,8 @@ const converse = async (context: Context, console: Console, vcpu: number, line: 
   const { log } = context.session.machine;
   const before = log.entries.length;
   const output = await console.execute(line);
-  if (log === context.session.machine.log && log.entries.length !== before) context.later(() => context.invalidate());
+  const edited = log === context.session.machine.log && log.entries.length !== before;
+  if (edited || output.redraw === true) context.later(() => context.invalidate());
   return said(context, vcpu, output);
 };
 

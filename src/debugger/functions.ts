@@ -4,12 +4,12 @@ import type { Cpu } from '../machine/cpu/cpu';
 import { peekTranslation } from '../machine/cpu/paging';
 import { BadInput } from '../program/program';
 import { hex, linear } from '../x86/address';
-import { explain, explainChain, explainFault, sectionOf, vectorTitle } from './explain';
 import type { ExpressionFunction, Value } from './expression/evaluator';
+import { bytesOf } from './guest-memory';
+import { type Access, walkItems, walkText } from './inspect/walk';
+import { whyItems } from './inspect/why';
 import type { Item } from './item';
-import { chainOf, pauseText } from './pause-text';
 import type { Session } from './session';
-import { walkLines } from './tables';
 
 const ZERO: Value = { bits: 0n, signed: false, size: 8 };
 
@@ -20,10 +20,10 @@ export const functionsOf = (session: Session, index: number): ReadonlyMap<string
   const { cpu } = session.vcpu(index);
   const rows: readonly ExpressionFunction[] = [
     {
-      usage: 'walk(ADDRESS)',
-      help: 'the physical address, and every level of the page walk with its verdict',
-      takes: [1, 1],
-      call: ([address = ZERO]) => walk(cpu, address.bits),
+      usage: 'walk(ADDRESS[, ACCESS])',
+      help: 'the physical address, every level of the page walk, and which accesses are allowed and what denies them',
+      takes: [1, 2],
+      call: ([address = ZERO, access]) => walk(cpu, address, access),
     },
     {
       usage: 'phys(ADDRESS)',
@@ -77,15 +77,27 @@ const physicalOf = (cpu: Cpu, address: bigint): bigint | undefined => {
   return found === undefined ? undefined : BigInt(found);
 };
 
-const walk = (cpu: Cpu, address: bigint): Value => {
-  const lines = walkLines(cpu, linear(address));
-  const items = (): Item[] =>
-    lines.map((line, index) => ({ name: /^[A-Z]+\d?E? /.exec(line)?.[0].trim() ?? `[${index}]`, meaning: line }));
+/** What letters in quotes say about an access: `'w'`, `'ux'` for a fetch by user code. @throws BadInput */
+const readAccess = (value: Value): Access => {
+  const letters = [...bytesOf(value.bits, 8)].filter((byte) => byte !== 0).map((byte) => String.fromCharCode(byte));
+  const kinds = letters.filter((letter) => letter !== 'u').map((letter) => accessKinds[letter]);
+  const [kind] = kinds;
+  if (kind === undefined || kinds.length > 1)
+    throw new BadInput("an access is 'r', 'w' or 'x', with a u before it for user code: walk(rip, 'ux')");
+  return { kind, user: letters.includes('u') };
+};
+
+const accessKinds: Readonly<Record<string, Access['kind']>> = { r: 'read', w: 'write', x: 'execute' };
+
+const walk = (cpu: Cpu, { bits: address }: Value, access: Value | undefined): Value => {
+  const at = linear(address);
+  const wanted = access === undefined ? undefined : readAccess(access);
+  const items = (): Item[] => walkItems(cpu, at, wanted);
   const found = physicalOf(cpu, address);
-  const verdict = lines.at(-1) ?? '';
-  return found === undefined
-    ? number(0n, { wordy: true, meaning: verdict, items })
-    : number(found, { meaning: verdict, items });
+  const verdict = wanted === undefined ? undefined : items().at(-1);
+  const leads = walkText(cpu, at);
+  const meaning = verdict === undefined ? leads : `${leads}; ${verdict.name} ${verdict.mark ?? ''}: ${verdict.meaning}`;
+  return found === undefined ? number(0n, { wordy: true, meaning, items }) : number(found, { meaning, items });
 };
 
 const symbolAt = ({ info }: Session, address: bigint): Value => {
@@ -95,25 +107,10 @@ const symbolAt = ({ info }: Session, address: bigint): Value => {
   return number(near.symbol.address, { meaning });
 };
 
+/** The stop in one line; the rule, where the manual has it, and the evidence as parts. */
 const why = (session: Session): Value => {
-  const { stopped: pause } = session;
-  if (pause === undefined) return number(0n, { wordy: true, meaning: 'the program has not started yet' });
-  if (pause.reason === 'fault') {
-    const { fault } = pause;
-    const section = sectionOf(fault.why);
-    const items = (): Item[] => [
-      { name: 'exception', bits: BigInt(fault.vector), size: 1, meaning: vectorTitle(fault.vector) },
-      { name: 'rule', meaning: explain(fault.why) },
-      ...(section === undefined ? [] : [{ name: 'manual', meaning: section }]),
-    ];
-    return number(BigInt(fault.vector), {
-      wordy: true,
-      meaning: explainFault({ ...fault, cr2: fault.address }),
-      items,
-    });
-  }
-  const chain = chainOf(pause);
-  if (chain.length === 0) return number(0n, { wordy: true, meaning: pauseText(pause) });
-  const items = (): Item[] => explainChain(chain).map((meaning, index) => ({ name: `[${index}]`, meaning }));
-  return number(0n, { wordy: true, meaning: 'triple fault: the processor shut down', items });
+  const items = (): Item[] => whyItems(session);
+  const [first, ...others] = items();
+  const meaning = first?.meaning ?? '';
+  return number(0n, { wordy: true, meaning, ...(others.length === 0 ? {} : { items: () => items().slice(1) }) });
 };

@@ -2,7 +2,8 @@
 
 import { exitStatuses } from '../../src/cli/help';
 import { commands, flagOf, usageOf } from '../../src/cli/options';
-import { terminalCommands } from '../../src/cli/terminal/terminal';
+import { ownCommands } from '../../src/cli/terminal/own-commands';
+import { consoleCommands } from '../../src/debugger/console/console';
 import { eventExamples } from '../../src/debugger/events/kinds';
 import { type MachineOption, machineOptions } from '../../src/debugger/machine-options';
 
@@ -75,7 +76,7 @@ stdout, and then what the guest prints goes to stderr. The result of \`run\` and
 
 ## Events
 
-\`run --trace\`, \`catch\` in the terminal debugger and \`trace\` in launch.json take the same words, separated by commas: a
+\`run --trace\`, \`break\` and \`log\` in the terminal debugger and \`trace\` in launch.json take the same words, separated by commas: a
 kind of event, then after colons what must be true of it. An address, port, vector or register is written as a number or by
 its name; \`r\` and \`w\` choose the direction.
 
@@ -95,35 +96,17 @@ status is 2. Ctrl-C pauses the machine.
 
 ${table(
   ['command', 'short', ''],
-  terminalCommands.map(({ names: [name = '', ...short], usage, summary }) => [
+  [...consoleCommands, ...ownCommands([], () => {})].map(({ names: [name = '', ...short], usage, help, more = [] }) => [
     code(`${name} ${usage}`.trim()),
     short.map(code).join(' '),
-    summary,
+    [help, ...more].join(' '),
   ]),
 )}
 
 A location is a line, \`FILE:LINE\`, a symbol, or an expression that gives an address (\`*EXPRESSION\` where it would be taken
 for a line).
 
-## Expressions
-
-In conditions, \`print\`, \`set\`, watches, hovers and the debug console. Values have 64 bits, exact; arithmetic wraps as the
-processor's does.
-
-| | |
-| --- | --- |
-| numbers | \`255\` \`0xff\` \`0ffh\` \`0b1111_1111\` \`'A'\` |
-| registers | \`rax\` \`eax\` \`ax\` \`al\` \`ah\` \`r8d\` \`rip\` \`rflags\`, also with \`%\` before them |
-| flags | \`cf\` \`zf\` \`if\` \`iopl\` … |
-| segments | \`cs\` \`cs.base\` \`cs.limit\` \`cs.access\` \`cs.dpl\` \`gdtr.base\` \`idtr.limit\` \`cpl\` |
-| control registers | \`cr0\` \`cr0.pg\` \`cr3\` \`cr4.smep\` \`cr8\` \`efer.nxe\` \`dr7\` \`ia32_lstar\` \`msr[0xc0000080]\` |
-| position | \`step\` \`retired\` \`vtime\` \`vcpu\` |
-| symbols | \`start\` \`.loop\` (of the function that runs) \`start.loop\`; \`$name\` where a register has that name; \`$\` is RIP |
-| memory | \`[rsp + 8]\` \`[rsi]:u8\` \`dword [rbx]\` \`[fs:0x28]\` \`phys[0x1000]:u32\`; without a size, the mode's word |
-| types | \`:u8 :u16 :u32 :u64 :i8 :i16 :i32 :i64\` after memory or any value |
-| operators, from loose to tight | \`\\|\\|\` · \`&&\` · \`== != < <= > >=\` · \`\\|\` · \`^\` · \`&\` · \`<< >>\` · \`+ -\` · \`* / %\` · prefixes \`- + ~ !\` |
-
-Unlike in C, bit operators bind tighter than comparisons: \`rflags & 1 == 1\` means what it seems to. A comparison is signed
-when one of its sides is (\`eax:i32 < 0\`, \`-1\`). In the condition of an exception breakpoint \`vector\`, \`error_code\` and
-\`cr2\` are those of the fault.
+Everything that is no command is an expression ([expressions.md](expressions.md)): its value is shown, and
+\`PLACE = EXPRESSION\` sets it. The debug console of VS Code and of other clients takes the same lines, but \`quit\`,
+\`history\` and \`vcpu\`.
 `;

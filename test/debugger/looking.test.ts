@@ -7,8 +7,8 @@ import { evaluate } from '../../src/debugger/expression/evaluator';
 import { parseExpression } from '../../src/debugger/expression/parser';
 import { peekLinear } from '../../src/debugger/guest-memory';
 import { scopesOf } from '../../src/debugger/inspect/scopes';
+import { walkItems } from '../../src/debugger/inspect/walk';
 import { framesOf } from '../../src/debugger/stack';
-import { descriptorRows, interruptRows, walkLines } from '../../src/debugger/tables';
 import { currentAddress } from '../../src/debugger/vcpu-view';
 import { linear } from '../../src/x86/address';
 import { randomLines, randomProgram } from '../machine/random-guest';
@@ -27,10 +27,8 @@ const lookAtEverything = ({ session }: Debugged): void => {
   const here = currentAddress(vcpu);
   disassembleForward(view, here, 20);
   disassembleBackward(view, here, 20);
-  descriptorRows(vcpu.cpu, 'gdt');
-  interruptRows(vcpu.cpu);
   for (const place of places) {
-    walkLines(vcpu.cpu, linear(place));
+    walkItems(vcpu.cpu, linear(place));
     peekLinear(vcpu.cpu, linear(place), 0x400);
   }
   for (const text of ['phys[0xfee00020]:u32 + [rsp]', '[0x710000]:u8', 'msr[0x10]', 'step + vtime'])

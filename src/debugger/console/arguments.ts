@@ -2,7 +2,7 @@
 
 import { BadInput } from '../../program/program';
 import { type LinearAddress, linear } from '../../x86/address';
-import type { Space } from '../address';
+import type { Place, Space } from '../address';
 import { evaluate, locate, type Value } from '../expression/evaluator';
 import { parseExpression } from '../expression/parser';
 import { ExpressionError } from '../expression/syntax';
@@ -93,6 +93,14 @@ export const readPattern = (console: ConsoleContext, parts: readonly string[]): 
   });
   if (bytes.length === 0) throw new BadInput('which bytes? 0x90, 0x1234:u32, "text"');
   return Uint8Array.from(bytes);
+};
+
+/** Where code is to stop: a location, or `phys:ADDRESS`, `cpu1:SYMBOL`, `cpu1:phys:ADDRESS`. @throws BadInput, ExpressionError */
+export const readCodePlaces = (console: ConsoleContext, text: string): readonly Place[] => {
+  const [, vcpu, space = '', rest = text] = /^(?:cpu(\d{1,3}):)?(?:(phys|gpa):)?(.*)$/is.exec(text) ?? [];
+  const of = vcpu === undefined ? {} : { vcpu: console.session.vcpu(Number(vcpu)).index };
+  if (space !== '') return [{ space: space.toLowerCase() as Space, address: evaluated(console, rest).bits, ...of }];
+  return readLocation(console, rest).map((address) => ({ space: 'linear', address, ...of }));
 };
 
 /** A line, FILE:LINE, a symbol, or an expression that gives an address. @throws BadInput, ExpressionError */

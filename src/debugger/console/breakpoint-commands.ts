@@ -1,13 +1,14 @@
 /** Commands about where and when the machine stops, and what is logged instead. */
 
 import { BadInput } from '../../program/program';
-import type { WatchAccess } from '../breakpoints';
 import { isEventSpec, splitRequest } from '../events/spec';
+import { parseExpression } from '../expression/parser';
 import type { TriggerOptions } from '../trigger';
-import { readCount, readLocation, readMemoryPlace, splitArguments } from './arguments';
+import type { WatchAccess } from '../watches';
+import { inText, readCodePlaces, readCount, readMemoryPlace, splitArguments } from './arguments';
 import { type Command, type ConsoleContext, lines, type Output } from './command';
 import { type Completion, completeSpec, starting } from './completion';
-import { detailsOf, type StopRequest, watchText } from './stops';
+import { detailsOf, idsOf, type StopRequest, stopLines, watchText, whereText } from './stops';
 
 const WHERE = 'where? a line, FILE:LINE, a symbol, an address, or an event such as trap:#PF';
 
@@ -15,11 +16,14 @@ const WHERE = 'where? a line, FILE:LINE, a symbol, an address, or an event such 
 const split = (argument: string): { readonly spec: string; readonly options: TriggerOptions } => {
   const { spec, options } = splitRequest(argument);
   if (spec === '' || /^(if|hits|log)\b/.test(spec)) throw new BadInput(WHERE);
+  const { condition } = options;
+  // Here is room for a caret below the place.
+  if (condition !== undefined) inText(condition, () => parseExpression(condition));
   return { spec, options };
 };
 
 const place = (console: ConsoleContext, request: StopRequest): number =>
-  console.stops.add(console.session, request, (location) => readLocation(console, location));
+  console.stops.add(console.session, request, (location) => readCodePlaces(console, location));
 
 const add = (console: ConsoleContext, argument: string, more: TriggerOptions): Output => {
   const { spec, options: written } = split(argument);
@@ -33,8 +37,8 @@ const add = (console: ConsoleContext, argument: string, more: TriggerOptions): O
   const id = place(console, { kind: 'code', text: spec, options });
   const found = console.session.breakpoints.list().find((one) => one.id === id);
   return lines(
-    ...(found?.addresses ?? []).map(
-      (address) => `breakpoint ${id} at ${console.session.info.placeOf(address)}${detailsOf(written)}`,
+    ...(found?.places ?? []).map(
+      (at) => `breakpoint ${id} at ${whereText(console.session.info, at)}${detailsOf(written)}`,
     ),
   );
 };
@@ -51,44 +55,61 @@ const log = (console: ConsoleContext, argument: string): Output => {
 
 const MOST_WATCHED = 1 << 20;
 
-/** `watch [ADDRESS]:u32`, `watch ADDRESS, LENGTH`. */
+/** `watch [ADDRESS]:u32`, `watch ADDRESS, LENGTH`, `watch rax`. */
 const watch = (console: ConsoleContext, argument: string, access: WatchAccess): Output => {
-  if (argument === '') throw new BadInput('which memory? watch [address]:u32 or watch ADDRESS, LENGTH');
+  if (argument === '') throw new BadInput('what? watch [address]:u32, watch ADDRESS, LENGTH or watch rax');
   const { spec, options } = split(argument);
+  const request = watchRequest(console, spec, options, access);
+  const id = place(console, request);
+  const found = console.session.breakpoints.listWatches().find((one) => one.id === id);
+  return lines(`breakpoint ${id} watches ${found === undefined ? spec : watchText(found)}${detailsOf(options)}`);
+};
+
+const watchRequest = (
+  console: ConsoleContext,
+  spec: string,
+  options: TriggerOptions,
+  access: WatchAccess,
+): StopRequest => {
   const [text = '', digits] = splitArguments(spec);
+  if (isRegister(console, text)) {
+    if (access === 'write' || access === 'change') return { kind: 'register', text, options };
+    throw new BadInput(`${text}: reading a register cannot be watched, only that it changes: watch ${text}`);
+  }
   const memory = readMemoryPlace(console, text);
   if (memory.size === undefined && digits === undefined)
     throw new BadInput(`${text}: write the memory to watch as [address]:u32, or with its length`);
   const length = (memory.size ?? 1) * (digits === undefined ? 1 : readCount(digits, 'a length', MOST_WATCHED));
-  const request = { kind: 'watch', text, options, place: memory, length, access } as const;
-  const id = place(console, request);
-  return lines(`breakpoint ${id} watches ${watchText(request)}${detailsOf(options)}`);
+  return { kind: 'watch', text, options, place: memory, length, access };
+};
+
+const isRegister = ({ session, vcpu }: ConsoleContext, name: string): boolean => {
+  const source = session.environment(vcpu).sources.find(({ read }) => read(name) !== undefined);
+  return source !== undefined && source.kind !== 'symbol' && source.kind !== 'counter';
 };
 
 const remove = (console: ConsoleContext, argument: string): Output => {
   const { session, stops } = console;
-  if (argument === '') {
-    for (const { id } of [...session.breakpoints.list(), ...session.events.list()]) stops.remove(session, id);
-    stops.removeAll(session);
-    return lines();
-  }
-  for (const id of argument.split(/[\s,]+/)) stops.remove(session, readCount(id, 'the number of a breakpoint'));
+  const ids =
+    argument === ''
+      ? idsOf(session)
+      : argument.split(/[\s,]+/).map((text) => readCount(text, 'the number of a breakpoint'));
+  for (const id of ids) stops.remove(session, id);
   return lines();
 };
 
 const completeIds = ({ session }: ConsoleContext, argument: string): readonly Completion[] =>
-  starting(
-    /\S*$/.exec(argument)?.[0] ?? '',
-    [...session.breakpoints.list(), ...session.events.list()].map(({ id }) => String(id)),
-    'value',
-  );
+  starting(/\S*$/.exec(argument)?.[0] ?? '', idsOf(session).map(String), 'value');
 
-const list = (console: ConsoleContext): Output => lines(...console.stops.lines(console.session));
+const list = ({ session }: ConsoleContext): Output => lines(...stopLines(session));
 
 const watches = (names: readonly string[], access: WatchAccess, what: string): Command => ({
   names,
-  usage: '[ADDRESS]:u32 [if EXPRESSION] …',
-  help: `Stops after memory was ${what}; also \`ADDRESS, LENGTH\`.`,
+  usage: 'WHAT [if EXPRESSION] …',
+  help: `Stops after ${what}.`,
+  more: [
+    'WHAT is memory, `[ADDRESS]:u32`, `phys[ADDRESS]:u32` or `ADDRESS, LENGTH`. Conditions may name `old` and `new`.',
+  ],
   complete: completeSpec,
   run: (console, argument) => watch(console, argument, access),
 });
@@ -97,7 +118,13 @@ export const breakpointCommands: readonly Command[] = [
   {
     names: ['break', 'b'],
     usage: 'WHERE [if EXPRESSION] [hits N] [log TEXT]',
-    help: 'Stops at a line, FILE:LINE, symbol or address, or on an event: trap:#PF, port:0x3f8:w, cr3:w, msr:EFER, pte:ADDRESS, mode …; `hits % 5`; with `log TEXT` prints and goes on, {expressions} filled in.',
+    help: 'Stops at a place or on an event.',
+    more: [
+      'WHERE is a line, FILE:LINE, a symbol, an address, phys:ADDRESS, cpu1:ADDRESS, or an event: trap:#PF, irq:0,',
+      'port:0x3f8:w, cr3:w, msr:EFER, pte:ADDRESS, mode, ring, syscall, stale … Conditions may name the fields of the event.',
+      'N is 5 or >= 5 (from the fifth time on), == 5, % 5. With log TEXT it prints and goes on; {expressions} are filled in.',
+      'break double if ecx == 2        break trap:#PF if cr2 < 0x1000        break start.loop hits % 100 log ecx is {ecx}',
+    ],
     complete: completeSpec,
     run: (console, argument) => (argument === '' ? list(console) : add(console, argument, {})),
   },
@@ -111,13 +138,15 @@ export const breakpointCommands: readonly Command[] = [
   {
     names: ['log'],
     usage: 'WHERE [if EXPRESSION] [hits N] [log TEXT]',
-    help: 'Prints a line each time, and does not stop: `log trap`, `log start.loop log ecx is {ecx}`.',
+    help: 'Prints a line each time, and does not stop.',
+    more: ['log trap        log port:0x3f8:w if value == 10        log start.loop log ecx is {ecx}'],
     complete: completeSpec,
     run: log,
   },
-  watches(['watch'], 'write', 'written'),
-  watches(['rwatch'], 'read', 'read'),
-  watches(['awatch'], 'both', 'read or written'),
+  watches(['watch'], 'write', 'memory was written, or a register changed'),
+  watches(['rwatch'], 'read', 'memory was read'),
+  watches(['awatch'], 'both', 'memory was read or written'),
+  watches(['cwatch'], 'change', 'memory got another value'),
   {
     names: ['delete', 'd'],
     usage: '[N …]',

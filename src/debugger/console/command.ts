@@ -15,13 +15,18 @@ export interface Output {
   readonly items?: readonly Item[];
   /** What stands above the trees; the first line where it is not given. */
   readonly title?: string;
+  /** What the panes show is another thing now. */
+  readonly redraw?: true;
 }
 
 export interface Command {
   /** The first is shown, the others are short forms. */
   readonly names: readonly string[];
   readonly usage: string;
+  /** What it does, in one sentence. */
   readonly help: string;
+  /** More about it, a line each. */
+  readonly more?: readonly string[];
   /** An empty line does it again. */
   readonly repeats?: true;
   /** @throws BadInput, ExpressionError */

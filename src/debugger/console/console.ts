@@ -9,7 +9,7 @@ import type { Radix } from '../item';
 import { nearest } from '../nearest';
 import type { Pause } from '../run-control';
 import type { Session } from '../session';
-import { readLocation } from './arguments';
+import { readCodePlaces } from './arguments';
 import { breakpointCommands } from './breakpoint-commands';
 import { type Command, type ConsoleContext, type ConsoleHost, lines, type Output } from './command';
 import { type Completion, completeExpression, starting } from './completion';
@@ -69,7 +69,7 @@ export class Console implements ConsoleContext {
 
   /** The session is another one now: what was asked for here is set again. */
   restored(problem: (text: string) => void): void {
-    this.stops.restore(this.session, (location) => readLocation(this, location), problem);
+    this.stops.restore(this.session, (location) => readCodePlaces(this, location), problem);
   }
 
   /** The command that a line begins with, if it is one. */
@@ -102,7 +102,8 @@ export class Console implements ConsoleContext {
       const [command] = begun;
       if (command !== undefined && begun.length === 1) return command.run(this, argument);
       if (begun.length > 1) throw new BadInput(`${name}: ${firstNames(begun).join(' or ')}?`);
-      const near = /^[a-z-]+$/.test(name) ? nearest(name, firstNames(this.commands)) : undefined;
+      const known = this.session.environment(this.vcpu).name(name, false) !== undefined;
+      const near = !known && /^[a-z]+$/.test(name) ? nearest(name, firstNames(this.commands)) : undefined;
       if (near !== undefined) throw new BadInput(`${name}: no such command; did you mean ${near}?`);
       throw error;
     }
@@ -129,10 +130,11 @@ const help = (commands: readonly Command[], argument: string): Output => {
     );
   const found = commands.find(({ names }) => names.includes(argument));
   if (found === undefined) throw new BadInput(`${argument}: no such command`);
-  const { names, usage, help: text } = found;
+  const { names, usage, help: text, more = [] } = found;
   return lines(
     `${names[0]} ${usage}`.trim(),
     text,
+    ...more,
     ...(names.length > 1 ? [`short: ${names.slice(1).join(', ')}`] : []),
   );
 };

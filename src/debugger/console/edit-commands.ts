@@ -64,14 +64,16 @@ export const editCommands: readonly Command[] = [
   {
     names: ['set'],
     usage: 'PLACE = EXPRESSION',
-    help: 'Sets a register, a flag, a bit, an MSR or memory; `PLACE = EXPRESSION` alone does the same.',
+    help: 'Sets a register, a flag, a bit, an MSR, an entry of a table or memory.',
+    more: ['`PLACE = EXPRESSION` alone does the same.'],
     complete: completeExpression,
     run: set,
   },
   {
     names: ['irq'],
     usage: 'LINE',
-    help: 'Pulses an interrupt line of the board, 0 to 23: `irq 0` is the timer, `irq 1` the keyboard.',
+    help: 'Pulses an interrupt line of the board, 0 to 23.',
+    more: ['`irq 0` is the timer’s line, `irq 1` the keyboard’s, `irq 4` that of COM1.'],
     run: (console, argument) => {
       const line = readCount(argument, 'an interrupt line from 0 to 23', LINES - 1, 0);
       return input(console, { kind: 'interrupt', line }, `interrupt line ${line} pulsed`);
@@ -127,7 +129,8 @@ export const editCommands: readonly Command[] = [
   {
     names: ['scancodes'],
     usage: 'BYTE …',
-    help: 'Lets scan codes of set 2 come from the keyboard: `scancodes 0x1c 0xf0 0x1c` is A, pressed and released.',
+    help: 'Lets scan codes of set 2 come from the keyboard.',
+    more: ['`scancodes 0x1c 0xf0 0x1c` is A, pressed and released.'],
     run: (console, argument) => {
       const scancodes = argument.split(/[\s,]+/).map((text) => readCount(text, 'a byte', 0xff, 0));
       return input(console, { kind: 'keys', scancodes }, `${scancodes.length} scan codes sent`);
@@ -150,7 +153,8 @@ export const editCommands: readonly Command[] = [
   {
     names: ['reset'],
     usage: '',
-    help: 'Resets the machine, as its reset button does; the program is not loaded anew (`restart` does that).',
+    help: 'Resets the machine, as its reset button does.',
+    more: ['The program is not loaded anew; `restart` does that.'],
     run: (console) => input(console, { kind: 'reset' }, 'the machine was reset'),
   },
 ];

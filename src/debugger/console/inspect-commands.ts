@@ -2,14 +2,17 @@
 
 import { BadInput } from '../../program/program';
 import { hex } from '../../x86/address';
+import { recollectionOf } from '../inspect/recollection';
 import type { Scope } from '../inspect/scope';
 import { scopesOf } from '../inspect/scopes';
 import { type Item, itemValue } from '../item';
 import { modeAndRing } from '../vcpu-view';
+import { evaluated, splitArguments } from './arguments';
 import { type Command, type ConsoleContext, lines, type Output } from './command';
 import { type Completion, completeExpression, starting } from './completion';
 import { childrenOf, itemLines } from './item-lines';
 import { show } from './look-commands';
+import { stopLines } from './stops';
 
 const scopes = ({ session, vcpu }: ConsoleContext): Scope[] =>
   scopesOf(session.machine, session.vcpu(vcpu), session.info);
@@ -90,11 +93,24 @@ const scopeCommand = (names: readonly string[], scope: string, help: string): Co
   },
 });
 
+/** What one row of a scope holds. */
+const rowCommand = (names: readonly string[], scope: string, row: string, help: string): Command => ({
+  names,
+  usage: '[ROW …]',
+  help,
+  run: (console, argument) => {
+    const found = scopes(console).find(({ name }) => name === scope);
+    const item = found?.items().find(({ name }) => name === row);
+    if (found === undefined || item === undefined) throw new BadInput(`there is no ${row} now`);
+    return showScope(console, { name: row, expensive: false, items: () => childrenOf(item) }, argument);
+  },
+});
+
 const information = (console: ConsoleContext, argument: string): Output => {
   const { session } = console;
   const [, word = '', rest = ''] = /^(\S*)\s*(.*)$/.exec(argument) ?? [];
   if (word === '') return overview(console);
-  if ('breakpoints'.startsWith(word.toLowerCase())) return lines(...console.stops.lines(session));
+  if ('breakpoints'.startsWith(word.toLowerCase())) return lines(...stopLines(session));
   const scope = scopeNamed(console, word);
   if (scope !== undefined) return showScope(console, scope, rest);
   const names = scopes(console).map(({ name }) => name);
@@ -131,24 +147,45 @@ export const inspectCommands: readonly Command[] = [
     'Control registers & MSRs',
     'Shows control registers and MSRs; named ones with every bit.',
   ),
+  rowCommand(['gdt'], 'Descriptor tables', 'gdt', 'Shows the global descriptor table.'),
+  rowCommand(['ldt'], 'Descriptor tables', 'ldt', 'Shows the local descriptor table.'),
+  rowCommand(['idt'], 'Descriptor tables', 'idt', 'Shows the interrupt descriptor table.'),
+  rowCommand(['ivt'], 'Descriptor tables', 'ivt', 'Shows the interrupt vector table of real mode.'),
+  rowCommand(['space'], 'Paging', 'space', 'Shows all ranges of linear addresses that are mapped, with their rights.'),
   {
     names: ['info', 'i'],
     usage: '[SCOPE [ROW …]]',
-    help: 'Shows the program and the machine; breakpoints; or a scope of the machine’s state, or rows of it with their parts (`info devices pic`).',
+    help: 'Shows the program and the machine, the breakpoints, or a scope of the state.',
+    more: [
+      'A scope is meant by the beginning of its name; rows in rows stand behind slashes: `info desc gdt/0x8`, `info dev pic`.',
+    ],
     complete: completeScope,
     run: information,
   },
   {
     names: ['walk'],
-    usage: 'ADDRESS',
-    help: 'Shows the page walk of a linear address.',
+    usage: 'ADDRESS[, ACCESS]',
+    help: 'Shows the page walk of a linear address and what it allows; the Paging pane keeps it.',
+    more: [
+      "ACCESS is 'r', 'w' or 'x', with a u before it for user code: `walk rsp, 'uw'`. `unwalk ADDRESS` takes it from the pane.",
+    ],
     complete: completeExpression,
     run: (console, argument) => {
-      if (argument === '') throw new BadInput('which address? walk rip');
-      const { items, lines: all, title } = show(console, `walk(${argument})`);
-      const [verdict = '', ...levels] = all;
-      const text = [...levels.map((line) => line.trim()), verdict];
-      return { lines: text, ...(items === undefined ? {} : { items }), ...(title === undefined ? {} : { title }) };
+      const [text] = splitArguments(argument);
+      if (text === undefined) throw new BadInput('which address? walk rip');
+      const output = show(console, `walk(${argument})`);
+      recollectionOf(console.session.machine).watchWalk(evaluated(console, text).bits, true);
+      return { ...output, redraw: true };
+    },
+  },
+  {
+    names: ['unwalk'],
+    usage: 'ADDRESS',
+    help: 'Takes the walk of an address from the Paging pane.',
+    complete: completeExpression,
+    run: (console, argument) => {
+      recollectionOf(console.session.machine).watchWalk(evaluated(console, argument).bits, false);
+      return { lines: [], redraw: true };
     },
   },
   {

@@ -52,11 +52,21 @@ const disassemble = (console: ConsoleContext, argument: string): Output => {
   );
 };
 
+/** How a frame was left for the one above it, where that is no near call. */
+const leftBy = {
+  'far call': 'far call',
+  interrupt: 'interrupted',
+  'system call': 'system call',
+  'task switch': 'task switch',
+} as const;
+
 const backtrace = ({ session, vcpu }: ConsoleContext): Output =>
   lines(
-    ...framesOf(session.vcpu(vcpu), session.info).map(({ address, mode, ring, entered }, index) => {
-      const how = entered === 'interrupt' ? ', interrupted' : '';
-      return `#${index} ${session.info.placeOf(address)} (${mode}, ring ${ring}${how})`;
+    ...framesOf(session.vcpu(vcpu), session.info).map(({ address, site, name, mode, ring, entered }, index) => {
+      const how = entered === 'current' || entered === 'call' ? '' : `, ${leftBy[entered]}`;
+      const at = session.info.lines.at(site);
+      const place = [hex(address), name, at === null ? undefined : `${at.file}:${at.line}`];
+      return `#${index} ${place.filter((part) => part !== undefined).join(' ')} (${mode}, ring ${ring}${how})`;
     }),
   );
 
@@ -97,7 +107,11 @@ export const lookCommands: readonly Command[] = [
   {
     names: ['print', 'p'],
     usage: 'EXPRESSION[,FORMAT]',
-    help: 'Shows a value: registers, flags, symbols, [memory]:u32, phys[…], msr[…], walk(rip), arithmetic; formats x d u b o c s.',
+    help: 'Shows the value of an expression.',
+    more: [
+      'Registers, flags, symbols, [memory]:u32, phys[…], msr[…], walk(rip), arithmetic; arrays `[rsp],[8]`, `[table]:u32[16]`;',
+      'formats `,x` `,d` `,u` `,b` `,o` `,c`, and `,s` for the text at an address.',
+    ],
     complete: completeExpression,
     run: show,
   },

@@ -122,14 +122,18 @@ export const memoryCommands: readonly Command[] = [
   {
     names: ['x', 'memory', 'mem'],
     usage: 'ADDRESS[, COUNT]',
-    help: 'Shows memory as bytes; `x [ADDRESS]:u64, 4` as quadwords, `x phys:ADDRESS` physical memory.',
+    help: 'Shows memory.',
+    more: ['`x ADDRESS, 64` as bytes, `x [ADDRESS]:u64, 4` as quadwords, `x phys:ADDRESS` physical memory.'],
     complete: completeExpression,
     run: examine,
   },
   {
     names: ['find', 'search'],
     usage: 'ADDRESS, LENGTH, PATTERN …',
-    help: 'Searches memory for numbers (0x1234:u32) and "texts".',
+    help: 'Searches memory.',
+    more: [
+      'A pattern is a list of numbers and "texts": `find 0x100000, 0x10000, 0x0f, 0x05` or `find phys:0, 0x100000, "RSD PTR"`.',
+    ],
     complete: completeExpression,
     run: find,
   },
