@@ -3,6 +3,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { traceLine } from '../debugger/events/kinds';
 import type { EventSpec } from '../debugger/events/spec';
+import { subscribe } from '../debugger/events/subscribe';
 import type { Machine } from '../machine/pc';
 import { BadInput } from '../program/program';
 
@@ -19,9 +20,7 @@ export class Trace {
   constructor(machine: Machine, specs: readonly EventSpec[], file: string | undefined) {
     this.own = file !== undefined;
     this.descriptor = file === undefined ? STDERR : open(file);
-    const kinds = [...new Set(specs.map(({ kind }) => kind))];
-    this.unsubscribe = machine.events.on(kinds, (event) => {
-      if (!specs.some((spec) => spec.matches(event, machine))) return;
+    this.unsubscribe = subscribe(machine, specs, (event) => {
       this.lines += `${traceLine(event, machine.cpus.length)}\n`;
       if (this.lines.length >= LOT) this.flush();
     });

@@ -12,6 +12,7 @@ import { checkArguments } from './argument-types';
 import { breakpointHandlers } from './breakpoint-requests';
 import { codeHandlers } from './code-requests';
 import { Context } from './context';
+import { eventHandlers } from './event-stream';
 import { executionHandlers } from './execution-requests';
 import { expressionHandlers } from './expression-requests';
 import { Cancelled, type Handlers, type Ongoing } from './handlers';
@@ -53,6 +54,7 @@ export class Adapter extends ProtocolServer {
     this.handlers = {
       ...lifecycleHandlers(this.context, () => this.onEnd?.()),
       ...breakpointHandlers(this.context),
+      ...eventHandlers(this.context),
       ...executionHandlers(this.context),
       ...stateHandlers(this.context),
       ...expressionHandlers(this.context, async () => {

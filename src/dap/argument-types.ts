@@ -92,6 +92,8 @@ const requests: Readonly<Record<string, Check>> = {
       object({ 'path?': path, breakMode: oneOf('never', 'always', 'unhandled', 'userUnhandled') }),
     ),
   }),
+  'ringside/events': object({ 'filters?': list(text), 'rate?': natural }),
+  'ringside/counts': object({}),
   dataBreakpointInfo: object({
     name: text,
     'variablesReference?': natural,

@@ -12,6 +12,7 @@ import type { MachineEvent } from '../machine/core/event';
 import { BadInput, type Files } from '../program/program';
 import { linear } from '../x86/address';
 import { BreakpointBook } from './breakpoint-book';
+import { EventStream } from './event-stream';
 import { threadId } from './frames';
 import { GuestText } from './guest-text';
 import { Handles } from './handles';
@@ -44,6 +45,8 @@ export class Context {
   readonly progress: Progress;
   readonly handles = new Handles();
   readonly text: GuestText;
+  /** The events that the client follows. */
+  readonly stream: EventStream;
   /** The breakpoints as the client asked for them. */
   readonly breakpoints = new BreakpointBook(this);
   readonly locations = new Locations();
@@ -88,6 +91,7 @@ export class Context {
     };
     this.progress = new Progress(this);
     this.listings.onNew = (source) => this.send('loadedSource', { reason: 'new', source });
+    this.stream = new EventStream((event, body) => this.send(event, body));
     this.text = new GuestText((output) => this.send('output', { category: 'stdout', output }));
   }
 
@@ -111,6 +115,7 @@ export class Context {
     this.handles.forget();
     this.reasons.clear();
     this.stand(pause);
+    this.stream.subscribe(debuggee.session);
     debuggee.session.onProgress(() => this.tellThreads());
     // The client asks for those that there are from the start.
     if (isFirst) this.threads = this.liveThreads();
@@ -127,6 +132,7 @@ export class Context {
     this.over = true;
     await this.quiesce();
     this.text.flush();
+    this.stream.flush();
     release();
     debuggee.session.onProgress(undefined);
     this.debuggee = undefined;
@@ -207,6 +213,7 @@ export class Context {
     }
     shown?.end();
     this.text.flush();
+    this.stream.flush();
     if (this.debuggee?.session !== session) return;
     if (pause.reason === 'pause') pause = { reason: 'pause', vcpu: this.wanted ?? pause.vcpu };
     this.stand(pause);
@@ -266,6 +273,7 @@ export class Context {
     if (this.over) return;
     this.over = true;
     this.text.flush();
+    this.stream.flush();
     this.progress.endAll();
     if (ending !== undefined) this.send('exited', { exitCode: ending.exitCode });
     this.send('terminated');

@@ -19,6 +19,7 @@ import { deliverInterrupt, deliverNmi } from './cpu/interrupt-delivery';
 import { type CpuModel, makeModel } from './cpu/model';
 import { createDevices, type Devices } from './devices/board-devices';
 import type { FwCfgFile } from './devices/fw-cfg';
+import { EntryWatch } from './entry-watch';
 import { Events } from './events';
 import { type Input, InputLog } from './history/input-log';
 import { type Snapshot, Snapshots } from './history/snapshot';
@@ -86,6 +87,8 @@ export class Machine implements Surrounding {
   readonly cpus: readonly VirtualCpu[] = [];
   readonly breakpoints: Breakpoints;
   readonly watches: Watches;
+  /** Writes to the entries that translate an address. */
+  readonly entries: EntryWatch;
   /** Asked after an instruction that touched what is watched: false goes on. */
   confirmWatch: ((stop: WatchStop) => boolean) | undefined;
   readonly memoryBytes: number;
@@ -145,6 +148,19 @@ export class Machine implements Surrounding {
       this.physical,
       () => this.leave(),
       () => this.current,
+    );
+    this.entries = new EntryWatch(
+      cpus,
+      this.physical,
+      this.watches,
+      () => this.positionOf(this.current),
+      () => this.leave(),
+      (position, write) =>
+        this.events.emit(
+          'pte',
+          () => position,
+          () => ({ ...write }),
+        ),
     );
     this.snapshots = new Snapshots(
       this.physical,
@@ -249,6 +265,7 @@ export class Machine implements Surrounding {
     this.stopRequest = undefined;
     this.breakpoints.prepare();
     this.watches.begin();
+    this.entries.begin();
     while (this.steps.step < end) {
       if (this.steps.step >= this.log.nextStep)
         for (const input of this.log.due(this.steps.step)) applyInput(this, input);
@@ -270,6 +287,7 @@ export class Machine implements Surrounding {
         return { reason: 'triple-fault', vcpu: vcpu.index, chain: shutdownChain };
       }
       if (this.watches.mustStep) this.watches.compare(vcpu.index);
+      this.entries.settle();
       const watched = this.watches.take();
       // Counted also where something else stops the run.
       const confirmed = watched && (this.confirmWatch?.(watched) ?? true);

@@ -27,6 +27,8 @@ export class VirtualCpu {
   readonly processor: Processor;
   readonly engine: Engine;
   readonly debug: DebugTraps;
+  /** Other paging structures may be in force. */
+  onSpaceChange: (() => void) | undefined;
 
   constructor(
     readonly index: number,
@@ -43,7 +45,10 @@ export class VirtualCpu {
       model,
       surroundings,
       () => this.engine.modeChanged(),
-      (linear, code) => this.engine.translationsDropped(linear, code),
+      (linear, code) => {
+        this.engine.translationsDropped(linear, code);
+        if (linear === undefined) this.onSpaceChange?.();
+      },
     );
     this.processor = new Processor(this.cpu, { tlb });
     this.engine = new Engine(

@@ -16,6 +16,8 @@ export interface WatchedBytes {
   readonly write: boolean;
   /** Of this vCPU alone; of each without one. */
   readonly vcpu?: number | undefined;
+  /** Called before the bytes are touched, instead of stopping after it; for physical ones. */
+  readonly tell?: () => void;
 }
 
 export interface WatchedValue {
@@ -117,8 +119,9 @@ export class Watches {
     for (const one of this.watched.values()) {
       if (isValue(one) || one.space !== 'physical' || !one[access]) continue;
       if (one.vcpu !== undefined && one.vcpu !== this.current()) continue;
-      if (one.address < address + BigInt(size) && one.address + BigInt(one.size) > address)
-        this.hit(this.current(), { id: one.id, access, address, size });
+      if (one.address >= address + BigInt(size) || one.address + BigInt(one.size) <= address) continue;
+      if (one.tell !== undefined) one.tell();
+      else this.hit(this.current(), { id: one.id, access, address, size });
     }
   }
 

@@ -2,8 +2,6 @@
 
 import { describe, expect, test } from 'vitest';
 import { explain, explainChain, explainFault, faultTitle, sectionOf, vectorName } from '../../src/debugger/explain';
-import type { MachineEvent } from '../../src/machine/core/event';
-import { BadInput } from '../../src/program/program';
 import { type RuleId, rules } from '../../src/x86/rules';
 import { executionRules } from '../../src/x86/rules/execution';
 

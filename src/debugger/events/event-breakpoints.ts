@@ -11,6 +11,7 @@ import type { Conditions } from '../conditions';
 import { Trigger, type TriggerOptions } from '../trigger';
 import { numbersOf, traceLine } from './kinds';
 import { type EventSpec, type ReadPlace, readEventSpec, splitRequest } from './spec';
+import { subscribe } from './subscribe';
 
 export interface EventBreakpoint extends TriggerOptions {
   readonly id: number;
@@ -53,6 +54,8 @@ class Armed implements EventBreakpoint {
     options: TriggerOptions,
     readonly logs: boolean,
     host: EventHost,
+    /** Who follows such events; then nothing stops and nothing is printed. */
+    readonly follower?: (event: MachineEvent) => void,
   ) {
     this.text = spec.text;
     this.kind = spec.kind;
@@ -67,6 +70,11 @@ class Armed implements EventBreakpoint {
     );
   }
 
+  /** Whether an event counts can be said as it happens: nobody looks at the machine for it. */
+  get isPlain(): boolean {
+    const { condition, counter, logs } = this.trigger;
+    return this.follower !== undefined && this.kind !== 'trap' && !condition && !counter && !logs;
+  }
   get hits(): number {
     return this.trigger.hits;
   }
@@ -117,11 +125,30 @@ export class EventBreakpoints {
     return this.add(text, options, true, id);
   }
 
-  private add(text: string, given: TriggerOptions, logs: boolean, id: number | undefined): EventBreakpoint {
-    const { spec, options } = splitRequest(text);
+  /** Calls the listener for each event. @returns ends it. @throws BadInput */
+  follow(text: string, listener: (event: MachineEvent) => void): () => void {
+    const { id } = this.add(text, {}, true, undefined, listener);
+    return () => void this.remove(id);
+  }
+
+  private add(
+    text: string,
+    given: TriggerOptions,
+    logs: boolean,
+    id?: number,
+    follower?: (event: MachineEvent) => void,
+  ): EventBreakpoint {
+    const { spec, options, logs: logsToo } = splitRequest(text);
     const read = readEventSpec(spec, this.host.place);
     const all = { ...options, ...defined(given) };
-    const one = new Armed(this.host.takeId(id), read, all, logs || all.logMessage !== undefined, this.host);
+    const one = new Armed(
+      this.host.takeId(id),
+      read,
+      all,
+      logs || logsToo || all.logMessage !== undefined,
+      this.host,
+      follower,
+    );
     this.armed.set(one.id, one);
     this.listen();
     return one;
@@ -135,7 +162,7 @@ export class EventBreakpoints {
   }
 
   list(): EventBreakpoint[] {
-    return [...this.armed.values()];
+    return [...this.armed.values()].filter(({ follower }) => follower === undefined);
   }
 
   /** A motion begins: what was left of the last one is forgotten. */
@@ -173,20 +200,26 @@ export class EventBreakpoints {
     this.unsubscribe();
     const all = [...this.armed.values()];
     this.machine.stopOnFault = all.some(({ kind }) => kind === 'trap') ? this.judgeFault : undefined;
-    const subscriptions = [...new Set(all.map(({ kind }) => kind))].map((kind) => {
-      const wanted = all.filter((one) => one.kind === kind);
-      return this.machine.events.on([kind], (event) => this.hear(wanted, event));
-    });
-    this.unsubscribe = () => {
-      for (const end of subscriptions) end();
-    };
+    this.unsubscribe = subscribe(
+      this.machine,
+      all.map(({ spec }) => spec),
+      (event) => this.hear(event),
+    );
   }
 
-  private hear(list: readonly Armed[], event: MachineEvent): void {
+  private hear(event: MachineEvent): void {
     // Judged before its delivery, except where it came up within another one.
     if (event.kind === 'trap' && event.during === undefined) return;
-    for (const by of list) if (by.spec.matches(event, this.machine)) this.happened.push({ event, by });
-    if (this.happened.length > 0) this.machine.requestStop(event.kind);
+    let waits = false;
+    for (const by of this.armed.values()) {
+      if (!by.spec.matches(event, this.machine)) continue;
+      if (by.isPlain) by.follower?.(event);
+      else {
+        this.happened.push({ event, by });
+        waits = true;
+      }
+    }
+    if (waits) this.machine.requestStop(event.kind);
   }
 
   /** Judges what happened in the step just done. */
@@ -204,6 +237,10 @@ export class EventBreakpoints {
     );
     one.present = event;
     if (!one.trigger.isHit(event.vcpu, values)) return false;
+    if (one.follower !== undefined) {
+      one.follower(event);
+      return false;
+    }
     if (one.logs) {
       this.host.log(traceLine(event, this.machine.cpus.length), event, one);
       return false;

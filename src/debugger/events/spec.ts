@@ -10,6 +10,7 @@
 import type { EventKind, MachineEvent } from '../../machine/core/event';
 import type { Machine } from '../../machine/pc';
 import { BadInput } from '../../program/program';
+import { ExpressionError } from '../expression/syntax';
 import { readInteger } from '../machine-options';
 import type { TriggerOptions } from '../trigger';
 import { type Field, isNumber, type NumberField } from './fields';
@@ -36,7 +37,7 @@ const shorthands: ReadonlyMap<string, string> = new Map(
 /** Words with which a specification can begin. */
 export const eventWords: readonly string[] = [...eventKinds, ...shorthands.keys()];
 
-const HEAD = /^\s*([\w-]+)\s*(?=:|$|\s(?:if|hits|log)\s)/;
+const HEAD = /^\s*([\w-]+)\s*(?=:|$|\s(?:if|hits|log)(?:\s|$))/;
 
 /** Does it begin as an event does? A symbol may have such a name too: `reset:` with a colon is the event for sure. */
 export const isEventSpec = (text: string): boolean => {
@@ -47,18 +48,21 @@ export const isEventSpec = (text: string): boolean => {
 export interface EventRequest {
   readonly spec: string;
   readonly options: Pick<TriggerOptions, 'condition' | 'hitCondition' | 'logMessage'>;
+  /** `log` without a text: the line says what happened. */
+  readonly logs: boolean;
 }
 
-/** `SPEC [if CONDITION] [hits COUNT] [log TEXT]` in its parts. */
+/** `SPEC [if CONDITION] [hits COUNT] [log [TEXT]]` in its parts. */
 export const splitRequest = (text: string): EventRequest => {
-  const [, spec = '', condition, hitCondition, logMessage] =
-    /^\s*(.*?)(?:\s+if\s+(.*?))?(?:\s+hits\s+([<>=%]*\s*\w+))?(?:\s+log\s+(.*))?\s*$/s.exec(text) ?? [];
+  const [, spec = '', condition, hitCondition, log, logMessage] =
+    /^\s*(.*?)(?:\s+if\s+(.*?))?(?:\s+hits\s+([<>=%]*\s*\w+))?(?:\s+(log)(?:\s+(.*))?)?\s*$/s.exec(text) ?? [];
   return {
     spec,
+    logs: log !== undefined,
     options: {
       ...(condition === undefined ? {} : { condition }),
       ...(hitCondition === undefined ? {} : { hitCondition }),
-      ...(logMessage === undefined ? {} : { logMessage }),
+      ...(logMessage ? { logMessage } : {}),
     },
   };
 };
@@ -96,13 +100,23 @@ const readPlaceSpec = (
   const isDetail = (detail: string): boolean => /^\w+=/.test(detail) || wordTest(row, detail) !== undefined;
   const written = details.filter((detail) => !isDetail(detail)).join(':');
   if (written === '') throw new BadInput(`${text}: an address is missing; write for example ${row.example}`);
-  const address = readInteger(written) ?? place?.(written);
+  const address = readInteger(written) ?? evaluated(text, written, place);
   if (address === undefined) throw new BadInput(`${text}: ${written} is no address; write for example ${row.example}`);
   const about = BigInt.asUintN(64, address);
   const subject = numbersOf(kind).find(({ name }) => name === row.subject);
   const tests = details.filter(isDetail).map((detail) => readDetail(text, kind, row, detail));
   tests.push((event, machine) => BigInt(subject?.read(event, machine) ?? -1) === about);
   return { text, kind, place: about, matches: (event, machine) => isAll(kind, tests, event, machine) };
+};
+
+/** @throws BadInput */
+const evaluated = (text: string, written: string, place: ReadPlace | undefined): bigint | undefined => {
+  try {
+    return place?.(written);
+  } catch (error) {
+    if (error instanceof ExpressionError) throw new BadInput(`${text}: ${error.message}`);
+    throw error;
+  }
 };
 
 const readDetail = (text: string, kind: EventKind, row: EventRow, detail: string): Test => {
