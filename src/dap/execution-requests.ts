@@ -154,8 +154,7 @@ const gotoAddresses = (
   }
   if (source === undefined || line === undefined)
     throw new BadInput('gotoTargets needs a source and a line, or an instructionReference');
-  const file = info.fileFor(source.path ?? '');
-  const found = file === undefined ? null : info.lines.addresses(file, context.lineFromClient(line));
-  if (found === null) throw new BadInput('there is no code on this line or after it');
+  const found = addressesAt(context, source, context.lineFromClient(line));
+  if (found === undefined) throw new BadInput('there is no code on this line or after it');
   return found;
 };

