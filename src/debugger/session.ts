@@ -128,7 +128,7 @@ export class Session {
     this.control.pause();
   }
 
-  private async move(motion: () => Promise<Pause>, only: number | undefined): Promise<Pause> {
+  private async move(motion: () => Pause | Promise<Pause>, only: number | undefined): Promise<Pause> {
     if (this.busy) throw new BadInput('the machine is running; pause it first');
     const { ended } = this.control;
     if (ended !== undefined) return { reason: 'ending', vcpu: this.machine.current, ending: ended, stop: undefined };

@@ -45,6 +45,10 @@ interface Way {
   readonly pastInterrupts: boolean;
 }
 
+/** Is every step of the processor one of this way? */
+const goesThroughAll = ({ depth, pastRepeats, pastInterrupts }: Way): boolean =>
+  depth === 'into' && !pastRepeats && !pastInterrupts;
+
 /** Does the step go past the handler of what was delivered? */
 const passes = (event: MachineEvent | undefined, { depth, pastInterrupts }: Way): boolean =>
   event !== undefined && (event.kind === 'trap' ? depth === 'over' : pastInterrupts);
@@ -67,7 +71,19 @@ export class Stepper {
     this.options = options;
   }
 
-  async step(vcpu: number, depth: Depth, granularity: Granularity): Promise<Pause> {
+  step(vcpu: number, depth: Depth, granularity: Granularity): Pause | Promise<Pause> {
+    const simple = depth === 'into' && granularity === 'instruction' ? this.atOnce(vcpu) : undefined;
+    return simple ?? this.inTime(vcpu, depth, granularity);
+  }
+
+  /** Whatever the processor does next, when it is this one's turn; clients step through a lot. */
+  private atOnce(vcpu: number): Pause | undefined {
+    const { stepped, pause } = this.control.singleStep();
+    if (pause !== undefined || stepped !== vcpu) return pause;
+    return this.control.arrivedAt(vcpu) ?? { reason: 'step', vcpu };
+  }
+
+  private async inTime(vcpu: number, depth: Depth, granularity: Granularity): Promise<Pause> {
     const done: Pause = { reason: 'step', vcpu };
     if (granularity === 'line') return (await this.line(vcpu, depth)) ?? done;
     return (await this.instruction(vcpu, { depth, pastRepeats: false, pastInterrupts: false })) ?? done;
@@ -152,6 +168,8 @@ export class Stepper {
   private async instruction(vcpu: number, way: Way): Promise<Pause | undefined> {
     const cpu = this.control.machine.cpus[vcpu];
     if (cpu === undefined) return undefined;
+    // Nothing is gone past: what the next instruction is makes no difference.
+    if (goesThroughAll(way)) return this.single(vcpu, way);
     const passage = this.passage(vcpu);
     const rsp = cpu.state.rsp;
     const over = way.depth === 'over';
@@ -168,9 +186,11 @@ export class Stepper {
     const cpu = machine.cpus[vcpu];
     if (cpu === undefined) return undefined;
     const heard: MachineEvent[] = [];
-    const unsubscribe = machine.events.on(['irq', 'nmi', 'trap'], (event) => {
-      if (event.vcpu === vcpu) heard.push(event);
-    });
+    const unsubscribe = goesThroughAll(way)
+      ? () => {}
+      : machine.events.on(['irq', 'nmi', 'trap'], (event) => {
+          if (event.vcpu === vcpu) heard.push(event);
+        });
     try {
       let slept = performance.now();
       for (;;) {
