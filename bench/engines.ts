@@ -19,7 +19,7 @@ export interface Engine {
 
 const module = new WebAssembly.Module(coreBytes);
 
-export const bootInRingside = (guest: BenchGuest, rounds: number): Machine => {
+const bootInRingside = (guest: BenchGuest, rounds: number): Machine => {
   const bytes = image(guest, rounds);
   const machine = new Machine({ core: module, memoryBytes: 64 * 2 ** 20 });
   const program = {
@@ -64,7 +64,7 @@ const inFolder = (guest: BenchGuest, rounds: number, run: (file: string, folder:
   }
 };
 
-const installed = (command: string): boolean => spawnSync('which', [command]).status === 0;
+export const installed = (command: string): boolean => spawnSync('which', [command]).status === 0;
 
 const bochs: Engine = {
   name: 'Bochs',

@@ -9,7 +9,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { benchConditions } from './conditions';
-import { bootInRingside, peers, ringside } from './engines';
+import { benchDebuggers } from './debuggers';
+import { peers, ringside } from './engines';
 import { type BenchGuest, guests } from './guests';
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
@@ -44,17 +45,6 @@ for (const guest of guests) {
   console.log(`${guest.name.padEnd(12)} Ringside ${median(own).toFixed(2)}  ${columns.join('  ')}`);
 }
 
-if (wanted.length === 0 || wanted.includes('steps')) {
-  const alu = guests[0] as BenchGuest;
-  const machine = bootInRingside(alu, alu.rounds);
-  const rates = Array.from({ length: 5 }, () => {
-    const start = performance.now();
-    for (let n = 0; n < 200_000; n++) machine.singleStep();
-    return 200 / (performance.now() - start);
-  });
-  console.log(`single steps Ringside ${median(rates).toFixed(2)} million a second`);
-}
-
 if (wanted.length === 0 || wanted.includes('conditions')) benchConditions();
 
 if (wanted.length === 0 || wanted.includes('start')) {
@@ -77,3 +67,5 @@ if (wanted.length === 0 || wanted.includes('start')) {
     `start to end of a guest of two instructions: ${median(own).toFixed(0)} ms, an empty Node process ${median(empty).toFixed(0)} ms`,
   );
 }
+
+if (wanted.length === 0 || wanted.includes('steps')) void benchDebuggers(guests[0] as BenchGuest);
