@@ -19,7 +19,7 @@ export interface StackDepth {
 }
 
 /** Further from its beginning than this, a function is not read. */
-const LONGEST_FUNCTION = 0x4000n;
+export const LONGEST_FUNCTION = 0x4000n;
 const RSP = 4;
 const RBP = 5;
 

@@ -9,13 +9,14 @@ import { type LinearAddress, linear } from '../x86/address';
 import { systemType } from '../x86/descriptors';
 import { flagBits } from '../x86/registers';
 import type { CodeView } from './code-view';
-import { peekLinear, peekValue } from './guest-memory';
+import { peekValue } from './guest-memory';
 import { targetOf, withInstruction } from './instruction';
 import { peekMsr } from './name-sources';
+import { PageCache } from './page-cache';
 import type { ProgramInfo } from './program-info';
 import { codeSegmentOf, descriptorOf, stackBaseOf } from './selectors';
 import type { Frame } from './stack';
-import { type StackDepth, stackDepth } from './stack-depth';
+import { LONGEST_FUNCTION, type StackDepth, stackDepth } from './stack-depth';
 
 export interface Place {
   readonly rip: bigint;
@@ -38,25 +39,43 @@ export interface Place {
 /** Words of the stack that are looked at for one frame. */
 const REACH = 96;
 const CALL_LONGEST = 7;
+/** Assembly between two labels that a call may go to is not longer than this. */
+const CLOSE = 0x1000n;
 const RCX = 1;
 const RBP = 5;
 
 type Entry = (walk: StackWalk, inner: Place) => Place | undefined;
 
+interface Remembered {
+  readonly start: LinearAddress;
+  readonly word: number;
+  readonly bytes: Uint8Array;
+  readonly depth: StackDepth | undefined;
+}
+
+/** By the address that a frame stands at. */
+const remembered = new WeakMap<ProgramInfo, Map<bigint, Remembered>>();
+const MOST_REMEMBERED = 4096;
+
+const isEqual = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, index) => byte === b[index]);
+
 /** What all steps share: the vCPU, and looks at its code and stacks. */
 export class StackWalk {
   readonly vcpu: VirtualCpu;
   readonly info: ProgramInfo;
+  readonly memory: PageCache;
   private readonly depths = new Map<bigint, StackDepth | undefined>();
 
   constructor(vcpu: VirtualCpu, info: ProgramInfo) {
     this.vcpu = vcpu;
     this.info = info;
+    this.memory = new PageCache(vcpu.cpu);
   }
 
   view({ word, codeBase }: Pick<Place, 'word' | 'codeBase'>): CodeView {
     return {
-      read: (address, length) => peekLinear(this.vcpu.cpu, address, length),
+      read: (address, length) => this.memory.read(address, length),
       bits: (word * 8) as 16 | 32 | 64,
       info: this.info,
       base: codeBase,
@@ -76,7 +95,7 @@ export class StackWalk {
   /** A word of a frame's stack, by its offset in the stack segment. */
   word({ word, stackBase }: Place, offset: bigint): bigint | undefined {
     const at = word === 8 ? BigInt.asUintN(64, offset) : BigInt.asUintN(32, offset + stackBase);
-    return peekValue(this.vcpu.cpu, linear(at), word);
+    return this.memory.value(linear(at), word);
   }
 
   /** How much the function has pushed where a frame stands. */
@@ -86,11 +105,39 @@ export class StackWalk {
     return this.depths.get(address);
   }
 
+  /** Code that has not changed since is not read again. */
+  private remembered(start: LinearAddress, place: Place): StackDepth | undefined {
+    const { linear: address, word } = place;
+    const known = remembered.get(this.info) ?? new Map<bigint, Remembered>();
+    remembered.set(this.info, known);
+    const length = address - start;
+    if (length < 0n || length > LONGEST_FUNCTION) return undefined;
+    const bytes = this.memory.read(start, Number(length));
+    const before = known.get(address);
+    if (before?.word === word && before.start === start && isEqual(before.bytes, bytes)) return before.depth;
+    const depth = stackDepth(this.view(place), start, address);
+    if (known.size >= MOST_REMEMBERED) known.clear();
+    known.set(address, { start, word, bytes, depth });
+    return depth;
+  }
+
   private findDepth(place: Place): StackDepth | undefined {
     const name = this.info.functionAt(this.siteOf(place));
     const start = name === undefined ? undefined : this.info.symbols.named(name);
     if (start === undefined || start === null || start.kind !== 'code') return undefined;
-    return stackDepth(this.view(place), start.address, place.linear);
+    return this.remembered(start.address, place);
+  }
+
+  /**
+   * Does an address lie in the function that begins at `start`? In assembly any label is a symbol: where the one at the
+   * address has no size, code that follows closely counts too.
+   */
+  isWithin(start: LinearAddress, address: LinearAddress): boolean {
+    const { info } = this;
+    const runs = info.functionAt(address);
+    if (runs !== undefined && runs === info.functionAt(start)) return true;
+    const isSized = runs !== undefined && (info.symbols.at(address)?.symbol.size ?? 0) > 0;
+    return !isSized && address >= start && address - start < CLOSE;
   }
 
   isCode(place: Place): boolean {
@@ -105,7 +152,7 @@ export class StackWalk {
   ): { readonly target: LinearAddress | undefined } | undefined {
     const end = this.linearOf({ ...inner, rip });
     if (end < CALL_LONGEST) return undefined;
-    const bytes = peekLinear(this.vcpu.cpu, linear(end - BigInt(CALL_LONGEST)), CALL_LONGEST);
+    const bytes = this.memory.read(linear(end - BigInt(CALL_LONGEST)), CALL_LONGEST);
     const view = this.view(inner);
     for (let length = 2; length <= CALL_LONGEST; length++) {
       const at = CALL_LONGEST - length;
@@ -180,7 +227,7 @@ const outer = (
   inner: Place,
   more: Pick<Place, 'rip' | 'rsp' | 'rbp' | 'entered'> & Partial<Place>,
 ): Place => {
-  const place = { ...inner, flags: undefined, ...more };
+  const place = { ...inner, ...more };
   return { ...place, linear: walk.linearOf(place) };
 };
 
@@ -219,9 +266,7 @@ const plausibleCaller = (walk: StackWalk, inner: Place, at: bigint): Place | und
   if (rip === undefined) return undefined;
   const call = walk.followsCall(inner, rip, false);
   if (call?.target === undefined) return undefined;
-  const runs = walk.info.functionAt(walk.siteOf(inner));
-  const called = walk.info.functionAt(call.target);
-  if (runs === undefined ? call.target > inner.linear : runs !== called) return undefined;
+  if (!walk.isWithin(call.target, walk.siteOf(inner))) return undefined;
   return outer(walk, inner, { rip, rsp: at + BigInt(inner.word), rbp: inner.rbp, entered: 'call' });
 };
 
@@ -315,7 +360,7 @@ const farCalledFrom = (walk: StackWalk, inner: Place, at: bigint): Place | undef
   const mode = modeOf(vcpu.state);
   const step = BigInt(word);
   const [rip, cs] = [walk.word(inner, at), walk.word(inner, at + step)];
-  if (rip === undefined || cs === undefined || cs === 0n || cs > 0xffffn) return undefined;
+  if (rip === undefined || cs === undefined || cs > 0xffffn) return undefined;
   if (mode === REAL || mode === VIRTUAL_8086) {
     const place = outer(walk, inner, {
       rip,
@@ -357,14 +402,12 @@ const MOST_PARAMETERS = 31n;
  * SYSCALL leaves no frame: the return address is in RCX and, if the kernel has pushed it, on its stack; the stack pointer
  * is where the kernel has put it. Intel SDM vol. 3, "Fast System Calls in 64-Bit Mode".
  */
-const bySystemCall: Entry = (walk, inner) => {
-  const { vcpu, info } = walk;
+const systemCalled = (walk: StackWalk, inner: Place, isEntry: (entry: LinearAddress) => boolean): Place | undefined => {
+  const { vcpu } = walk;
   const { state } = vcpu;
   if (inner.ring !== 0 || inner.word !== 8 || modeOf(state) !== LONG) return undefined;
   const entry = peekMsr(vcpu, LSTAR) ?? 0n;
-  const name = info.functionAt(linear(entry));
-  const near = inner.linear >= entry && inner.linear - entry < 0x1000n;
-  if (entry === 0n || !(name === undefined ? near : name === info.functionAt(walk.siteOf(inner)))) return undefined;
+  if (entry === 0n || !isEntry(linear(entry))) return undefined;
   const view = { word: 8, codeBase: 0n } as const;
   const isReturn = (rip: bigint | undefined): rip is bigint =>
     rip !== undefined && rip >= 2n && isSyscall(walk, view, linear(rip - 2n));
@@ -376,6 +419,15 @@ const bySystemCall: Entry = (walk, inner) => {
   const rsp = own ?? savedStackPointer(walk, inner, linear(entry));
   return outer(walk, inner, { rip, rsp, rbp: inner.rbp, ring: 3, stackBase: 0n, entered: 'system call' });
 };
+
+/** Before the kernel takes a stack of its own, what lies on the stack is the program's. */
+const byOwnSystemCall: Entry = (walk, inner) => {
+  const runs = walk.info.functionAt(walk.siteOf(inner));
+  return systemCalled(walk, inner, (entry) => runs !== undefined && runs === walk.info.functionAt(entry));
+};
+
+const byCloseSystemCall: Entry = (walk, inner) =>
+  systemCalled(walk, inner, (entry) => walk.isWithin(entry, walk.siteOf(inner)));
 
 // Intel SDM vol. 4, "Architectural MSRs".
 const LSTAR = 0xc000_0082n;
@@ -451,4 +503,11 @@ const RSP = 4;
 const BUSY = 2;
 
 /** In this order: what is exact before what is only plausible. */
-export const entries: readonly Entry[] = [byFramePointer, byDepth, bySearch, bySystemCall, byTaskLink];
+export const entries: readonly Entry[] = [
+  byOwnSystemCall,
+  byFramePointer,
+  byDepth,
+  bySearch,
+  byCloseSystemCall,
+  byTaskLink,
+];
