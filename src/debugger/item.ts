@@ -45,6 +45,13 @@ export interface Item {
   readonly children?: (start?: number, count?: number) => Item[];
 }
 
+/** A row whose words are worked out when somebody asks for them. */
+export const lazyItem = (name: string, meaning: () => string): Item => ({
+  name,
+  lazy: true,
+  children: () => [{ name, meaning: meaning() }],
+});
+
 const prefixes: Readonly<Record<Radix, readonly [string, number]>> = {
   hex: ['0x', 16],
   decimal: ['', 10],

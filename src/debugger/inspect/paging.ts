@@ -3,11 +3,11 @@
 import { state as layout } from '../../machine/core/layout';
 import { pagingMode } from '../../machine/cpu/page-walk';
 import { hex, type LinearAddress, linear } from '../../x86/address';
-import type { Item } from '../item';
+import { type Item, lazyItem } from '../item';
 import { currentAddress, stackAddress, stackPointer } from '../vcpu-view';
 import { recollectionOf } from './recollection';
 import type { Subject } from './scope';
-import { spaceItems } from './space';
+import { mappedText, spaceItems } from './space';
 import { walkItems, walkText } from './walk';
 
 const modes = {
@@ -36,7 +36,12 @@ export const pagingItems = (subject: Subject): Item[] => {
     walk('cr2', linear(state.cr2)),
     ...recollectionOf(machine).walks.map((address) => walk(hex(address), linear(address))),
     ...(mode === 'pae' ? pdpteItems(subject) : []),
-    ...(mode === 'none' ? [] : [{ name: 'space', meaning: 'all that is mapped', children: () => spaceItems(cpu) }]),
+    ...(mode === 'none'
+      ? []
+      : [
+          { name: 'space', meaning: 'all that is mapped', children: () => spaceItems(cpu) },
+          lazyItem('mapped', () => mappedText(cpu)),
+        ]),
   ];
 };
 

@@ -28,6 +28,21 @@ export const spaceItems = (cpu: Cpu, from = 0): Item[] => {
   return items;
 };
 
+/** More ranges are not counted. */
+const MOST = 10_000;
+
+/** How much is mapped, in how many ranges. */
+export const mappedText = (cpu: Cpu): string => {
+  let pages = 0;
+  let ranges = 0;
+  for (const { from, to } of mappedRanges(cpu)) {
+    if (ranges === MOST) return `more than ${sizeText(pages * 4096)} in more than ${MOST} ranges`;
+    pages += to - from;
+    ranges++;
+  }
+  return `${sizeText(pages * 4096)} in ${ranges} ${ranges === 1 ? 'range' : 'ranges'}`;
+};
+
 /** A page's first address: bits 63:48 copy bit 47. */
 const addressOf = (cpu: Cpu, page: number): bigint => {
   const address = BigInt(page) << 12n;

@@ -1,12 +1,12 @@
 /** The TLBs: what is cached, with the tags, compared with what the tables say now. */
 
-import { currentPcid } from '../../machine/cpu/control-registers';
 import type { Cpu } from '../../machine/cpu/cpu';
 import { pagingMode } from '../../machine/cpu/page-walk';
 import { explainWalk } from '../../machine/cpu/paging';
+import { currentPcid } from '../../machine/cpu/pcid';
 import type { TlbEntry } from '../../machine/cpu/tlb';
 import { hex } from '../../x86/address';
-import type { Item } from '../item';
+import { type Item, lazyItem } from '../item';
 import type { Subject } from './scope';
 import { sizeText } from './walk';
 
@@ -21,6 +21,10 @@ export const translationItems = ({ vcpu: { cpu } }: Subject): Item[] => {
       expression: 'tlb.entries',
       settable: true,
     },
+    lazyItem('stale', () => {
+      const old = entries.filter((entry) => stale(cpu, entry) !== undefined);
+      return old.length === 0 ? 'no entry differs from the tables' : `${old.length} of ${entries.length} entries`;
+    }),
     ...[false, true].map((instruction): Item => {
       const own = entries.filter((entry) => entry.instruction === instruction);
       return {
@@ -35,9 +39,13 @@ export const translationItems = ({ vcpu: { cpu } }: Subject): Item[] => {
 };
 
 const entryItem = (cpu: Cpu, entry: TlbEntry): Item => {
-  const { linear, physical, size, pcid, vpid } = entry;
+  const { linear, physical, size, pcid, vpid, ep4ta } = entry;
   const differs = stale(cpu, entry);
-  const tags = [pcid === undefined ? 'global' : `PCID ${pcid}`, ...(vpid === 0 ? [] : [`VPID ${vpid}`])];
+  const tags = [
+    pcid === undefined ? 'global' : `PCID ${pcid}`,
+    ...(vpid === 0 ? [] : [`VPID ${vpid}`]),
+    ...(ep4ta === 0n ? [] : [`EP4TA ${hex(ep4ta << 12n)}`]),
+  ];
   const words = `${sizeText(size)}, ${rightsOf(entry)}, ${tags.join(', ')}`;
   const name = `tlb.${hex(linear)}.valid${pcid === undefined || pcid === currentPcid(cpu) ? '' : `.${pcid}`}`;
   return {

@@ -113,6 +113,7 @@ describe('the whole space', () => {
     fill(0x80_3000, () => 0x70_0003n);
     machine.input({ kind: 'register', vcpu: 0, name: 'cr3', value: 0x80_0000n });
     expect(space(session)).toEqual(['0x0-0xffffffffffffffff 256 TiB, R/W supervisor, scattered']);
+    expect(itemAt(session, 'Paging', 'mapped', 'mapped').meaning).toBe('256 TiB in 1 range');
     // One hole in the page table, and there are 2^27 ranges: the list comes in pieces.
     write(session, 0x80_3000, 0n);
     const items = spaceItems(session.vcpu(0).cpu);
@@ -129,6 +130,7 @@ describe('the TLBs', () => {
     expect(entry()).toMatchObject({ bits: 0x20_0000n });
     expect(entry().mark).toBeUndefined();
     write(session, 0x9_3008, 0x60_00e3n);
+    expect(itemAt(session, 'TLB', 'stale', 'stale').meaning).toBe('1 of 2 entries');
     expect(entry()).toMatchObject({ mark: 'stale' });
     expect(itemValue(entry())).toMatch(/the tables now lead to 0x600000 \(stale\)$/);
     write(session, 0x9_3008, 0x20_00e1n);
