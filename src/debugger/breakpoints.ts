@@ -184,6 +184,10 @@ export class Breakpoints {
   depart(): void {
     const vcpu = this.machine.cpus[this.machine.current];
     if (vcpu !== undefined) this.machine.breakpoints.depart(vcpu);
+    this.rememberWatched();
+  }
+  /** What is watched was changed from outside: that is no change. */
+  rememberWatched(): void {
     this.watches.begin();
   }
 

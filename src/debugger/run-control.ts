@@ -183,6 +183,7 @@ export class RunControl {
   private restartMachine(by: string): void {
     this.resetBy = undefined;
     this.machine.reset();
+    this.breakpoints.rememberWatched();
     this.onReset?.(by);
   }
 

@@ -20,8 +20,13 @@ import { type CpuState, SS, TR } from './state';
 
 /** What the core asks of the privileged architecture. */
 export interface Architecture extends Translation {
-  /** Executes an instruction that has no handler. `state.rip` is its own; afterwards the next. @throws Fault */
-  execute(instruction: Instruction): void;
+  /**
+   * Executes an instruction that has no handler. `state.rip` is its own; afterwards the next. False where a VM exit came
+   * instead. @throws Fault
+   */
+  execute(instruction: Instruction): boolean;
+  /** May the core deliver the exception by itself, because nobody intercepts it? An error code of -1: none. */
+  mayDeliver(vector: number, errorCode: number): boolean;
   /** Delivers an exception; `state.rip` is the faulting instruction's. */
   deliver(fault: Fault): void;
   /** Makes the refusal of an instruction's own check, or of a segment limit, from what the core noted. */
@@ -52,6 +57,8 @@ const GENERAL_PROTECTION = 13;
 /** Exceptions whose delivery means more than the usual. */
 const slowVectors: ReadonlySet<number> = new Set([1, 2, 8]);
 const PAGE_FAULT = 14;
+/** Vectors from here on are no exceptions but VM exits. */
+const NO_EXCEPTION = 256;
 const RF = 1 << 16;
 
 /** The vector of an INT n, 0 for an IRETQ; undefined for other instructions. */
@@ -412,7 +419,7 @@ export class Engine {
     if (this.beforeDelivery && this.heldAtSoftwareException(instruction)) return;
     cpu.setU32(state.flags, cpu.getU32(state.flags) & ~RF);
     try {
-      architecture.execute(instruction);
+      if (!architecture.execute(instruction)) this.counters.unretired++;
       this.counters.step++;
       this.judged = false;
       const vector = transferVector(instruction);
@@ -431,6 +438,7 @@ export class Engine {
       cpu.segmentsChanged = false;
       this.modeChanged();
     }
+    this.afterSlow?.();
   }
 
   /** INT3, INT1 and INTO raise exceptions that no `Fault` stands for: who wants to be asked is asked before them. */
@@ -442,7 +450,7 @@ export class Engine {
 
   /** Delivers an exception at the present boundary, as a step. */
   deliver(fault: Fault): void {
-    if (this.beforeDelivery?.(fault)) return;
+    if (fault.vector < NO_EXCEPTION && this.beforeDelivery?.(fault)) return;
     this.deliveries++;
     this.architecture.deliver(fault);
     // Events of the delivery count as those of instructions: before their step is done.
@@ -467,6 +475,7 @@ export class Engine {
     // A non-canonical address may be a stack fault instead: `refusedAccess` tells.
     if (slowVectors.has(vector) || (own < 0 && vector === GENERAL_PROTECTION)) return false;
     const code = own < 0 ? architecture.faultCode : cpu.getI32(state.faultCode);
+    if (vector >= NO_EXCEPTION || !architecture.mayDeliver(vector, code)) return false;
     const rip = this.deliveredInCore === undefined ? 0n : cpu.rip;
     if (this.core.deliver(vector, code, 0, 1) === 0) return false;
     if (vector === PAGE_FAULT) {
