@@ -114,7 +114,8 @@ const converse = async (context: Context, console: Console, vcpu: number, line: 
 const said = (context: Context, vcpu: number, { lines, items, title }: Output): Evaluated => {
   const [only, ...others] = items ?? [];
   if (only === undefined) return { result: lines.join('\n'), variablesReference: 0 };
-  if (others.length === 0) return { ...answer(context, { vcpu }, only, undefined), result: title ?? lines[0] ?? '' };
+  if (others.length === 0)
+    return { ...answer(context, { vcpu }, asItIs(only), undefined), result: title ?? lines[0] ?? '' };
   const all = items ?? [];
   return {
     result: title ?? lines[0] ?? '',
@@ -122,6 +123,16 @@ const said = (context: Context, vcpu: number, { lines, items, title }: Output): 
     namedVariables: all.length,
   };
 };
+
+/** The parts of an item as they are now. */
+const asItIs = (item: Item): Item => {
+  const rows = item.children?.(0, MOST_KEPT);
+  if (rows === undefined || (item.count ?? 0) > MOST_KEPT) return item;
+  return { ...item, children: (start = 0, count = rows.length) => rows.slice(start, start + count) };
+};
+
+/** Longer arrays are read again when they are paged through. */
+const MOST_KEPT = 1000;
 
 const answer = (
   context: Context,

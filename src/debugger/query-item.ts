@@ -117,6 +117,8 @@ const textItem = (name: string, environment: VcpuEnvironment, address: bigint): 
 /** Elements that the one line of an array shows. */
 const SHOWN = 8;
 
+const littleEndian = (bytes: Uint8Array): bigint => bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+
 /** `[stack]:u64[8]`, `message,[16],c`: values one behind the other; behind an address without a type they are bytes. */
 const arrayItem = (viewer: Viewer, expression: Expression, count: number, format: Query['format']): Item => {
   const { session, vcpu, radix } = viewer;
@@ -129,21 +131,23 @@ const arrayItem = (viewer: Viewer, expression: Expression, count: number, format
       ? { address: evaluate(expression, environment).bits, size: 1 as const }
       : locate(memory, environment);
   const type: ValueType = { size, signed: memory?.type?.signed ?? false };
-  const bytes = environment.readBytes(space, address, count * size);
+  const read = (): Uint8Array => environment.readBytes(space, address, count * size);
+  const bytes = read();
   if (bytes.length === 0) throw new ExpressionError(`nothing is mapped at ${hexOf(address)}`, expression);
   const there = Math.floor(bytes.length / size);
-  const one = (index: number): Item => {
+  const one = (now: Uint8Array, index: number): Item => {
     const at = BigInt.asUintN(64, address + BigInt(index * size));
-    const raw = bytes
-      .subarray(index * size, (index + 1) * size)
-      .reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+    const raw = littleEndian(now.subarray(index * size, (index + 1) * size));
     const item = element(space, at, type, raw, `[${index}]`);
     if (format === undefined || format === 's') return item;
     const { bits: _, size: __, ...rest } = item;
     return { ...rest, meaning: formatted[format]({ bits: raw, size, signed: type.signed }) };
   };
-  const items = (start = 0, length = there): Item[] =>
-    Array.from({ length: Math.max(0, Math.min(length, there - start)) }, (_, n) => one(start + n));
+  const items = (start = 0, length = there): Item[] => {
+    const now = read();
+    const end = Math.min(start + length, Math.floor(now.length / size));
+    return Array.from({ length: Math.max(0, end - start) }, (_, n) => one(now, start + n));
+  };
   const line =
     format === 's'
       ? quoted(bytes)

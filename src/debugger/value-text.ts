@@ -11,13 +11,17 @@ const isPrintable = (byte: number): boolean => byte >= 0x20 && byte < 0x7f;
 /** The bits that the value has where it lives. */
 const ownBits = ({ bits, size }: Value): bigint => BigInt.asUintN(size * 8, bits);
 
+/** Larger numbers are addresses and masks: their decimal notation tells nobody anything. */
+const COUNTED = 0xffff_ffffn;
+
 /** What may be said of a number besides its digits: a symbol, its decimal notation, a character. */
 export const meaningOf = (value: Value, info: ProgramInfo, radix: Radix): string => {
   const { bits, size, signed, truth, meaning } = value;
   if (meaning !== undefined) return meaning;
   if (truth) return bits === 0n ? 'false' : 'true';
   const negative = signed && numberOf(value) < 0n;
-  const decimal = negative ? String(numberOf(value)) : radix === 'decimal' ? '' : String(ownBits(value));
+  const own = ownBits(value);
+  const decimal = negative ? String(numberOf(value)) : radix === 'decimal' || own > COUNTED ? '' : String(own);
   if (signed) return decimal;
   const name = size >= 2 ? info.nameOf(linear(bits)) : undefined;
   if (name !== undefined) return name;

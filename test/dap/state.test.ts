@@ -178,7 +178,7 @@ describe('expressions', () => {
   test('registers and their parts, flags, symbols, memory, arithmetic', async () => {
     const client = await atInner();
     for (const [expression, expected] of [
-      ['rax', '0xffff800000001234 18446603336221200948'],
+      ['rax', '0xffff800000001234'],
       ['eax', '0x1234 4660'],
       ['al', "0x34 52 '4'"],
       ['r8d', '0x0 0'],
@@ -192,7 +192,7 @@ describe('expressions', () => {
       ['cpl == 0', '0x1 true'],
       ['msr[0x10] > 0', '0x1 true'],
       ['$', '0x100025 inner'],
-      ['0x7fffffffffffffff + 1', '0x8000000000000000 9223372036854775808'],
+      ['0x7fffffffffffffff + 1', '0x8000000000000000'],
     ] as const)
       expect(await client.evaluate(expression, 'hover'), expression).toBe(expected);
   });
@@ -206,7 +206,7 @@ describe('expressions', () => {
 
   test('the console assigns, watches do not', async () => {
     const client = await atInner();
-    expect(await client.evaluate('rbx = rax + 1', 'repl')).toBe('0xffff800000001235 18446603336221200949');
+    expect(await client.evaluate('rbx = rax + 1', 'repl')).toBe('0xffff800000001235');
     expect(await client.evaluate("[text]:u8 = 'J'", 'repl')).toBe("0x4a 74 'J'");
     expect(await client.evaluate('ax = 0x5678', 'repl')).toBe('0x5678 22136');
     expect(await client.register('rax')).toBe('0xffff800000005678');
