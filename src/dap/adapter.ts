@@ -126,6 +126,8 @@ export class Adapter extends ProtocolServer {
     if (error !== undefined) refuse(response, error, !quiet.has(request.command));
     else if (body !== undefined) response.body = body;
     this.sendResponse(response);
+    // What the console has set or removed.
+    if (request.command === 'evaluate') this.context.otherBreakpoints.tell(this.context);
     this.context.answered();
   }
 }

@@ -93,6 +93,11 @@ export class BreakpointBook {
     return [...this.groups].filter(([, list]) => list.some(({ id }) => ids.includes(id))).map(([group]) => group);
   }
 
+  /** Has a request set it? */
+  knows(id: number): boolean {
+    return [...this.groups.values()].some((list) => list.some((kept) => kept.id === id));
+  }
+
   private takeId(): number {
     const { holder } = this;
     const id = holder.hasSession ? holder.session.breakpoints.takeId() : this.nextId;

@@ -6,16 +6,20 @@ import type { Context } from './context';
 import { dataBreakpointInfo, dataWish } from './data-breakpoints';
 import { exceptionWishes } from './exception-breakpoints';
 import type { Handlers } from './handlers';
+import { tellChangedSources } from './modules';
 
 export const breakpointHandlers = (context: Context): Handlers => {
   const { breakpoints } = context;
   return {
-    setBreakpoints: ({ source, breakpoints: asked = [] }: DebugProtocol.SetBreakpointsArguments) => ({
-      breakpoints: breakpoints.replace(
-        `source ${source.sourceReference || (source.path ?? source.name ?? '')}`,
-        asked.map((one) => sourceWish(context, source, one)),
-      ),
-    }),
+    setBreakpoints: ({ source, breakpoints: asked = [], sourceModified }: DebugProtocol.SetBreakpointsArguments) => {
+      if (sourceModified === true && context.hasSession) void tellChangedSources(context);
+      return {
+        breakpoints: breakpoints.replace(
+          `source ${source.sourceReference || (source.path ?? source.name ?? '')}`,
+          asked.map((one) => sourceWish(context, source, one)),
+        ),
+      };
+    },
     setFunctionBreakpoints: ({ breakpoints: asked }: DebugProtocol.SetFunctionBreakpointsArguments) => ({
       breakpoints: breakpoints.replace('function', asked.map(functionWish)),
     }),

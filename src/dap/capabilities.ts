@@ -1,6 +1,7 @@
 /** What this adapter can do: only what has a handler. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { breakpointModes } from './breakpoint-modes';
 import { exceptionFilters } from './exception-filters';
 import { moduleColumns } from './modules';
 
@@ -22,6 +23,8 @@ export const capabilities = (stays = true): DebugProtocol.Capabilities => ({
   supportsCompletionsRequest: true,
   completionTriggerCharacters: ['.', '$', '%'],
   exceptionBreakpointFilters: exceptionFilters(),
+  supportsExceptionOptions: true,
+  breakpointModes: breakpointModes(),
   supportsExceptionFilterOptions: true,
   supportsExceptionInfoRequest: true,
   supportsSteppingGranularity: true,
@@ -33,6 +36,7 @@ export const capabilities = (stays = true): DebugProtocol.Capabilities => ({
   supportsValueFormattingOptions: true,
   supportsANSIStyling: true,
   supportsModulesRequest: true,
+  supportedChecksumAlgorithms: ['MD5'],
   additionalModuleColumns: [...moduleColumns],
   supportsLoadedSourcesRequest: true,
   supportsRestartRequest: true,

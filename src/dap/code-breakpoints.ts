@@ -11,26 +11,15 @@ import type { TriggerOptions } from '../debugger/trigger';
 import { BadInput } from '../program/program';
 import { linear } from '../x86/address';
 import type { Placed, Wish } from './breakpoint-book';
+import { checkMode } from './breakpoint-modes';
 import type { Context } from './context';
 import { physicalPlace } from './physical-place';
 import { addressesAt } from './positions';
 
-/** What the address of a code breakpoint means. */
-export const codeModes: Readonly<Record<string, { readonly label: string; readonly description: string }>> = {
-  linear: {
-    label: 'Linear address',
-    description: 'Stops at this linear address, in whichever address space that is.',
-  },
-  physical: {
-    label: 'Physical address',
-    description: 'Stops where the bytes that are at this address now are executed, whichever address maps them.',
-  },
-};
-
 /** @throws BadInput */
 const inMode = (session: Session, places: readonly Place[], mode: string | undefined): readonly Place[] => {
-  if (mode === undefined || mode === 'linear') return places;
-  if (mode !== 'physical') throw new BadInput(`${mode}: no such mode; one of ${Object.keys(codeModes).join(', ')}`);
+  checkMode(mode, 'instruction');
+  if (mode !== 'physical') return places;
   return places.map((place) => physicalPlace(session, place));
 };
 

@@ -21,6 +21,7 @@ import { Listings } from './listings';
 import { Locations } from './locations';
 import { lookAt } from './memory-requests';
 import type { ToldLoaded } from './modules';
+import { OtherBreakpoints } from './other-breakpoints';
 import { Progress } from './progress';
 import { Shown } from './shown';
 import { announce } from './stopped-event';
@@ -49,6 +50,7 @@ export class Context {
   readonly stream: EventStream;
   /** The breakpoints as the client asked for them. */
   readonly breakpoints = new BreakpointBook(this);
+  readonly otherBreakpoints = new OtherBreakpoints();
   readonly locations = new Locations();
   /** Disassembly as sources, for code that has none. */
   readonly listings = new Listings();
@@ -310,7 +312,12 @@ export class Context {
   }
 
   sourceOf(file: string): DebugProtocol.Source {
-    return { name: nameOf(file), path: file };
+    const checksum = this.debuggee?.session.info.checksumOf(file);
+    return {
+      name: nameOf(file),
+      path: file,
+      ...(checksum === undefined ? {} : { checksums: [{ algorithm: 'MD5', checksum }] }),
+    };
   }
 }
 

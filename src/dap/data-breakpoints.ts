@@ -4,7 +4,7 @@
  */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { type Place, placeText, readPlace } from '../debugger/address';
+import { type Place, placeText, readPlace, type Space } from '../debugger/address';
 import type { WatchAccess } from '../debugger/breakpoints';
 import { evaluate, locate } from '../debugger/expression/evaluator';
 import { parseExpression } from '../debugger/expression/parser';
@@ -15,19 +15,10 @@ import { readInteger } from '../debugger/machine-options';
 import type { Session } from '../debugger/session';
 import { BadInput } from '../program/program';
 import type { Wish } from './breakpoint-book';
+import { checkMode } from './breakpoint-modes';
 import type { Context } from './context';
 import { frameOf } from './frames';
 import { physicalPlace } from './physical-place';
-
-/** What counts as a hit, and where the address is; `dataBreakpointInfo` puts it into the data id. */
-export const dataModes: Readonly<Record<string, { readonly label: string; readonly description: string }>> = {
-  access: { label: 'Every access', description: 'Stops at every access of the chosen kind.' },
-  change: { label: 'Changed value', description: 'Stops only where a write changes the value.' },
-  physical: {
-    label: 'Physical memory',
-    description: 'Watches the memory that is at this address now, whichever address reaches it.',
-  },
-};
 
 type Target = { readonly place: Place; readonly size: number } | { readonly register: string; readonly vcpu?: number };
 
@@ -38,8 +29,7 @@ export const dataBreakpointInfo = (
   args: DebugProtocol.DataBreakpointInfoArguments,
 ): DebugProtocol.DataBreakpointInfoResponse['body'] => {
   const { mode } = args;
-  if (mode !== undefined && !Object.hasOwn(dataModes, mode))
-    throw new BadInput(`${mode}: no such mode; one of ${Object.keys(dataModes).join(', ')}`);
+  checkMode(mode, 'data');
   const vcpu = frameOf(context, args.frameId).vcpu;
   const found = targetOf(context, args, vcpu);
   if (typeof found === 'string') return { dataId: null, description: found };
@@ -51,7 +41,7 @@ export const dataBreakpointInfo = (
       canPersist: true,
     };
   const { size } = found;
-  const place = mode === 'physical' ? physicalPlace(context.session, { vcpu, ...found.place }) : found.place;
+  const place = mode === 'physical' ? physicalPlace(context.session, found.place, vcpu) : found.place;
   return {
     dataId: `${mode === 'change' ? 'change ' : ''}${placeText(place)}:${size}`,
     description: `${bytesText(size)} at ${placeText(place)}${mode === 'change' ? ', when they change' : ''}`,
@@ -95,7 +85,7 @@ const ofExpression = (
   const environment = context.session.environment(vcpu);
   if (expression.kind === 'memory' && expression.space !== 'msr') {
     const { space, address, size } = locate(expression, environment);
-    return { place: { space, address }, size: bytes ?? size };
+    return { place: { space: space as Space, address }, size: bytes ?? size };
   }
   if (expression.kind === 'name') {
     const symbol = context.session.info.symbols.named(expression.name);

@@ -27,6 +27,7 @@ export const announce = (context: Context, pause: Pause = { reason: 'pause', vcp
     return;
   }
   const body: Stopped = { ...words(context, pause), threadId: threadId(pause.vcpu), allThreadsStopped: true };
+  context.otherBreakpoints.tell(context);
   context.send('stopped', body);
   context.memoryChanged();
 };

@@ -375,11 +375,17 @@ const inRange = (value: bigint | undefined, { minimum, maximum }: MachineOption)
 
 /** Attributes of launch.json that are about the session, not about the machine. */
 const sessionProperties: Readonly<Record<string, object>> = {
+  breakOn: {
+    type: ['string', 'array'],
+    items: { type: 'string' },
+    description:
+      'Events that stop the machine: `trap:#PF`, `int:0x80`, `cr3:w`, `msr:IA32_LSTAR:w`, `port:0x3f8 if value == 10`, … with ` if CONDITION`, ` hits COUNT` and ` log TEXT`.',
+  },
   trace: {
     type: ['string', 'array'],
     items: { type: 'string' },
     description:
-      'Kinds of events that are printed to the debug console as they happen: `trap`, `trap:#PF`, `port:0x3f8:w`, `cr:cr3:w`, …',
+      'Events that are printed to the debug console as they happen, written as in `breakOn`: `trap`, `port:0x3f8:w`, `cr3:w if value != 0`, …',
   },
   stepIntoInterrupts: {
     type: 'boolean',
