@@ -56,7 +56,9 @@ export const nasm = (files: Readonly<Record<string, string>>, format = 'elf64', 
     if (linker !== undefined) writeFileSync(join(folder, 'link.ld'), linker);
     const where = linker === undefined ? ['-Ttext=0x100000'] : ['-T', 'link.ld'];
     const machine = format === 'elf32' ? 'elf_i386' : 'elf_x86_64';
-    execFileSync('ld', ['-m', machine, '-static', ...where, '-o', 'a.elf', ...objects], { cwd: folder });
+    execFileSync('ld', ['-m', machine, '--no-warn-rwx-segments', '-static', ...where, '-o', 'a.elf', ...objects], {
+      cwd: folder,
+    });
     return { bytes: new Uint8Array(readFileSync(join(folder, 'a.elf'))), folder };
   });
 
