@@ -58,7 +58,7 @@ const prefixes: Readonly<Record<Radix, readonly [string, number]>> = {
   binary: ['0b', 2],
 };
 
-export const numberText = (bits: bigint, { radix }: ValueFormat): string => {
+const numberText = (bits: bigint, { radix }: ValueFormat): string => {
   const [prefix, base] = prefixes[radix];
   return prefix + bits.toString(base);
 };

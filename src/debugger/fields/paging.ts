@@ -9,7 +9,7 @@ import { bigWord, type FieldFamily, memoryField, type Owner, partOf } from './fi
 const PS = 0x80n;
 
 /** Bytes of an entry. */
-export const entryBytes = ({ vcpu }: Pick<Owner, 'vcpu'>): 4 | 8 => (pagingMode(vcpu.state) === '32-bit' ? 4 : 8);
+const entryBytes = ({ vcpu }: Pick<Owner, 'vcpu'>): 4 | 8 => (pagingMode(vcpu.state) === '32-bit' ? 4 : 8);
 
 export const fieldsOfStep = (step: WalkStep, bytes: 4 | 8): EntryFields => {
   const { level, entry, register } = step;

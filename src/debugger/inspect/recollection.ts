@@ -15,7 +15,7 @@ type Trap = MachineEvent & { readonly kind: 'trap' | 'triple-fault' | 'reset' };
 /** Faults that are kept. */
 const FAULTS = 32;
 /** Values shown that are kept; then they are forgotten, which loses marks and nothing else. */
-const SHOWN = 20_000;
+const SHOWN = 5_000;
 
 /** One vCPU's registers as they were. */
 class Past {

@@ -69,7 +69,7 @@ const stepItem = (cpu: Cpu, address: LinearAddress, step: WalkStep): Item => {
 };
 
 /** `R/W user XD A D G`: what an entry says. */
-export const stepText = ({ present, register, writable, user, noExecute, accessed, leaf }: WalkStep): string => {
+const stepText = ({ present, register, writable, user, noExecute, accessed, leaf }: WalkStep): string => {
   if (!present) return 'not present';
   return [
     'P',
