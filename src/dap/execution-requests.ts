@@ -11,6 +11,7 @@ import { hex, type LinearAddress, linear } from '../x86/address';
 import type { Context } from './context';
 import { frameOf, threadId, vcpuOfThread } from './frames';
 import { type Handlers, Numbered } from './handlers';
+import { addressesAt } from './positions';
 
 /** The protocol's statements are lines. */
 const granularityOf = (asked: DebugProtocol.SteppingGranularity | undefined): Granularity =>

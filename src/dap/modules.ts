@@ -2,6 +2,7 @@
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { AddressRange } from '../program/lines';
+import { md5 } from '../program/md5';
 import type { Module } from '../program/program';
 import { hex, type LinearAddress, linear } from '../x86/address';
 import type { Context } from './context';
@@ -92,6 +93,7 @@ export const announceLoaded = (context: Context): void => {
   const modules = modulesOf(context);
   const sources = context.session.info.lines.files.map((file) => context.sourceOf(file));
   const told = context.toldLoaded;
+  void tellChangedSources(context);
   const byName = <Thing>(list: readonly Thing[], name: (one: Thing) => unknown) =>
     new Map(list.map((one) => [String(name(one)), one]));
   for (const [reason, module] of differences(
@@ -105,6 +107,17 @@ export const announceLoaded = (context: Context): void => {
   ))
     context.send('loadedSource', { reason, source });
 };
+
+/** Tells the user of sources that are not what the code was made from: their lines may be others. */
+export const tellChangedSources = async (context: Context): Promise<void> => {
+  for (const { name, checksums } of context.session.info.program.modules ?? [])
+    for (const [path, made] of [...(checksums ?? [])].slice(0, MOST_COMPARED)) {
+      const now = await context.files.read(path).then(md5, () => made);
+      if (now !== made) context.note(`${path} has changed since ${name} was made from it: its lines may be wrong`);
+    }
+};
+
+const MOST_COMPARED = 1000;
 
 /** Brings `told` up to date, and gives what that took. */
 const differences = <Thing>(

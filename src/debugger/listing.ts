@@ -44,8 +44,10 @@ export const listingAround = (view: CodeView, address: LinearAddress): Listing |
 };
 
 /** The last rows that are neither guessed nor data. */
-const sure = (rows: readonly DisassemblyRow[]): DisassemblyRow[] =>
-  rows.slice(rows.findLastIndex(({ invalid }) => invalid === true) + 1);
+const sure = (rows: readonly DisassemblyRow[]): DisassemblyRow[] => {
+  const unsure = rows.map(({ invalid }) => invalid === true).lastIndexOf(true);
+  return rows.slice(unsure + 1);
+};
 
 const linesOf = (row: DisassemblyRow): ListingLine[] => {
   const bytes = [...row.bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');

@@ -71,6 +71,15 @@ export class ProgramInfo {
     );
   }
 
+  /** MD5 of a source file as it was when code was made from it, as far as that is known. */
+  checksumOf(file: string): string | undefined {
+    for (const { checksums } of this.program.modules ?? []) {
+      const found = checksums?.get(file);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
   /** The address of a symbol; `.loop` means the local label of the function at `near`. */
   resolve(name: string, near: LinearAddress): LinearAddress | undefined {
     const owner = name.startsWith('.') ? this.functionAt(near) : undefined;

@@ -56,7 +56,8 @@ const readers: Readonly<Record<number, (reader: ByteReader, context: FormContext
   /* addrx */ 27: (reader) => reader.unsigned(),
   /* ref_sup4 */ 28: skipped(4),
   /* strp_sup */ 29: (reader, { wide }) => skipped(wide ? 8 : 4)(reader),
-  /* data16 */ 30: skipped(16),
+  /* data16, in hexadecimal */ 30: (reader) =>
+    Array.from({ length: 16 }, () => reader.u8().toString(16).padStart(2, '0')).join(''),
   /* line_strp */ 31: (reader, { wide, strings }) => textAt(strings.line, reader.offset(wide)),
   /* ref_sig8 */ 32: skipped(8),
   /* loclistx */ 34: (reader) => reader.unsigned(),

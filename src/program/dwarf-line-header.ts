@@ -2,6 +2,7 @@
 
 import type { ByteReader } from './byte-reader';
 import { type DebugStrings, type FormContext, readForm } from './dwarf-forms';
+import type { Checksums } from './program';
 
 export interface LineHeader {
   readonly minimumLength: number;
@@ -14,6 +15,8 @@ export interface LineHeader {
   readonly directories: readonly string[];
   /** By the number that the program uses; the list grows where it defines further files itself. */
   readonly files: string[];
+  /** MD5 of the files as they were compiled, by path; empty where the compiler did not tell. */
+  readonly checksums: Checksums;
 }
 
 /** Reads up to the program, where the reader stands afterwards. @throws RangeError when it is damaged. */
@@ -42,7 +45,7 @@ export const readLineHeader = (
   return { minimumLength, startsAtStatement, lineBase, lineRange, opcodeBase, argumentCounts, ...tables };
 };
 
-type Tables = Pick<LineHeader, 'directories' | 'files'>;
+type Tables = Pick<LineHeader, 'directories' | 'files' | 'checksums'>;
 
 /** Strings up to an empty one. Directory 0 is where the compiler ran; files count from 1. */
 const tables2 = (header: ByteReader, folder: string): Tables => {
@@ -50,7 +53,7 @@ const tables2 = (header: ByteReader, folder: string): Tables => {
   for (let name = header.text(); name !== ''; name = header.text()) directories.push(joined(folder, name));
   const files = [''];
   for (let name = header.text(); name !== ''; name = header.text()) files.push(readFile2(header, directories, name));
-  return { directories, files };
+  return { directories, files, checksums: new Map() };
 };
 
 /** What stands behind a file's name: its directory, when it was changed, its length. */
@@ -67,23 +70,33 @@ const tables5 = (header: ByteReader, context: FormContext, folder: string): Tabl
   // The first is the compiler's folder itself.
   const first = folder === '' ? (entries[0]?.path ?? '') : folder;
   const directories = entries.map(({ path }, index) => (index === 0 ? first : joined(first, path)));
-  const files = readTable(header, context).map(({ path, directory }) => joined(directories[directory] ?? '', path));
-  return { directories, files };
+  const rows = readTable(header, context);
+  const files = rows.map(({ path, directory }) => joined(directories[directory] ?? '', path));
+  const checksums = new Map(rows.flatMap(({ md5 }, index) => (md5 === '' ? [] : [[files[index] as string, md5]])));
+  return { directories, files, checksums };
 };
 
 const PATH = 1;
 const DIRECTORY_INDEX = 2;
+const MD5 = 5;
 
-const readTable = (header: ByteReader, context: FormContext): { path: string; directory: number }[] => {
+interface FileRow {
+  path: string;
+  directory: number;
+  md5: string;
+}
+
+const readTable = (header: ByteReader, context: FormContext): FileRow[] => {
   const columns = Array.from({ length: header.u8() }, () => ({ type: header.unsigned(), form: header.unsigned() }));
   const count = header.unsigned();
   // Each row takes a byte at least: a larger count is damage, and would take long.
   if (count > header.left || (count > 0 && columns.length === 0)) throw new RangeError('too many rows');
   return Array.from({ length: count }, () => {
-    const row = { path: '', directory: 0 };
+    const row = { path: '', directory: 0, md5: '' };
     for (const { type, form } of columns) {
       const value = readForm(header, form, context);
       if (type === PATH && typeof value === 'string') row.path = value;
+      if (type === MD5 && typeof value === 'string') row.md5 = value;
       if (type === DIRECTORY_INDEX && typeof value === 'number') row.directory = value;
     }
     return row;

@@ -9,6 +9,7 @@ import { type LineHeader, readFile2, readLineHeader } from './dwarf-line-header'
 import { compilerFolders } from './dwarf-units';
 import { type LineRows, LineRowWriter, rowFlags } from './line-rows';
 import type { AddressRange, LineSource } from './lines';
+import type { Checksums } from './program';
 
 /** Contents of the sections, empty where the file has none. */
 export interface DebugSections {
@@ -37,6 +38,15 @@ export const dwarfFiles = (sections: DebugSections): string[] => {
     for (const file of files) if (file !== '') names.add(file);
   });
   return [...names];
+};
+
+/** MD5 of the source files as they were compiled, by name, as far as the compiler told. */
+export const dwarfChecksums = (sections: DebugSections): Checksums => {
+  const all = new Map<string, string>();
+  forEachUnit(sections, compilerFolders(sections), ({ checksums }) => {
+    for (const [file, md5] of checksums) all.set(file, md5);
+  });
+  return all;
 };
 
 /** The line table of a file; undefined when it has none. */

@@ -1,7 +1,7 @@
 /** What an ELF file says about addresses, as a module: its ranges, symbols and lines, moved to where its code is. */
 
 import { type LinearAddress, linear } from '../x86/address';
-import { dwarfFiles, dwarfLines } from './dwarf-lines';
+import { dwarfChecksums, dwarfFiles, dwarfLines } from './dwarf-lines';
 import { type ElfFile, SECTION_ALLOCATED, sectionNames } from './elf';
 import { debugSections } from './elf-debug';
 import { elfSymbols } from './elf-symbols';
@@ -37,6 +37,7 @@ export const elfModule = async (file: ElfFile, place: ModulePlace): Promise<Modu
       offset === 0n || symbol.kind === 'constant' ? symbol : { ...symbol, address: moved(symbol.address, offset) },
     ),
     lines: new LineTable(lines === undefined ? [] : [lines]),
+    checksums: new Map([...dwarfChecksums(sections)].map(([name, md5]) => [rename(name), md5])),
     ...(sections.problem === undefined
       ? {}
       : { problem: `${place.path}: ${sections.problem}; its lines are not known` }),

@@ -10,6 +10,7 @@ import { checkFits } from './fits';
 import { flatProgram } from './flat';
 import { hasBootSignature, kindOf } from './kind';
 import { LineTable } from './lines';
+import { md5 } from './md5';
 import { multibootProgram, withName } from './multiboot';
 import { findMultibootHeader } from './multiboot-header';
 import { BadInput, type Files, type MultibootModule, type Program, type Start } from './program';
@@ -108,7 +109,12 @@ function asBootSector(program: Program): Program | null {
   if (program.segments.length !== 1 || image?.physical !== BigInt(BOOT_ADDRESS) || !hasBootSignature(image.bytes)) {
     return null;
   }
-  return { ...bootSectorProgram(program.name, image.bytes), symbols: program.symbols, lines: program.lines };
+  return {
+    ...bootSectorProgram(program.name, image.bytes),
+    symbols: program.symbols,
+    lines: program.lines,
+    checksums: program.checksums,
+  };
 }
 
 async function loadElf(files: Files, path: string, bytes: Uint8Array, options: LoadOptions): Promise<Program> {
@@ -146,7 +152,8 @@ async function loadRom(files: Files, path: string | null, options: LoadOptions):
   const bytes = await files.read(bios);
   const source = kindOf(bios, bytes) === 'assembly' ? await assembled(bios, bytes, options) : null;
   const rom = biosProgram(bios, source === null ? bytes : onlySegment(source));
-  const named = source === null ? rom : { ...rom, symbols: source.symbols, lines: source.lines };
+  const named =
+    source === null ? rom : { ...rom, symbols: source.symbols, lines: source.lines, checksums: source.checksums };
   if (path === null || path === bios) return named;
   const beside = await loadFile(files, path, options.assemble === undefined ? {} : { assemble: options.assemble });
   return { ...beside, start: rom.start };
@@ -160,7 +167,8 @@ function onlySegment(program: Program): Uint8Array {
 
 async function assembled(path: string, bytes: Uint8Array, options: LoadOptions): Promise<Program> {
   if (options.assemble === undefined) throw new BadInput(`${path}: assembly source; assemble it first`);
-  return options.assemble(new TextDecoder().decode(bytes), { file: path });
+  const program = await options.assemble(new TextDecoder().decode(bytes), { file: path });
+  return { ...program, checksums: new Map([[path, md5(bytes)]]) };
 }
 
 async function multibootOptions(

@@ -14,7 +14,11 @@ export interface Program {
   readonly lines: readonly LineRow[] | LineTable;
   /** The files that its symbols and lines come from, as far as they have addresses of their own. */
   readonly modules?: readonly Module[];
+  readonly checksums?: Checksums | undefined;
 }
+
+/** MD5 of source files as they were when code was made from them, in lower case, by path. */
+export type Checksums = ReadonlyMap<string, string>;
 
 /** A file that says what addresses mean: the program itself, or symbols for code that it loads. */
 export interface Module {
@@ -27,6 +31,7 @@ export interface Module {
   readonly ranges: readonly AddressRange[];
   readonly symbols: readonly ProgramSymbol[];
   readonly lines: LineTable;
+  readonly checksums?: Checksums | undefined;
   /** Why there is less than the file promises: one line. */
   readonly problem?: string;
 }

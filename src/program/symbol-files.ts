@@ -50,12 +50,13 @@ export const symbolModule = async (
 };
 
 /** A program that is no ELF file as a module. */
-export const programModule = ({ segments, symbols, lines }: Program, path: string): Module => ({
+export const programModule = ({ segments, symbols, lines, checksums }: Program, path: string): Module => ({
   ...empty(path),
   kind: 'program',
   ranges: segments.map(({ physical, size }) => ({ start: linear(physical), end: physical + BigInt(size) })),
   symbols,
   lines: LineTable.of(lines),
+  checksums,
 });
 
 const empty = (path: string): Module => ({

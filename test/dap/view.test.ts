@@ -1,5 +1,6 @@
 /** How the machine is shown: modules, sources that are disassembly, places of values, pages, formats, spaces. */
 
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { describe, expect, test } from 'vitest';
@@ -115,6 +116,25 @@ describe('modules', () => {
     expect(instructions.map(({ instruction }: { instruction: string }) => instruction)).toContainEqual(
       expect.stringMatching(/^; native code: /),
     );
+  });
+});
+
+describe('sources', () => {
+  test('carry the checksum of the text that the code was made from; another text is told', async () => {
+    const client = await open(guest);
+    await client.launch({ stopOnEntry: true });
+    await client.stopped();
+    const checksum = createHash('md5').update(guest).digest('hex');
+    const { sources } = await client.request('loadedSources', {});
+    expect(sources).toMatchObject([{ path: client.program, checksums: [{ algorithm: 'MD5', checksum }] }]);
+    expect(client.console).not.toContain('has changed');
+    write('guest.asm', `; another line\n${guest}`);
+    const source = { path: client.program };
+    const told = new Promise((resolve) => {
+      client.dap.on('output', ({ body }) => resolve(body.output));
+    });
+    await client.request('setBreakpoints', { source, breakpoints: [{ line: 2 }], sourceModified: true });
+    expect(await told).toBe(`${client.program} has changed since guest.asm was made from it: its lines may be wrong\n`);
   });
 });
 
