@@ -61,5 +61,7 @@ test('a guest breaks every rule but those listed', () => {
       .flat()
       .flatMap(({ faults }) => faults.map(({ rule }) => rule)),
   );
-  expect(Object.keys(rules).filter((rule) => !told.has(rule))).toEqual(withoutGuest);
+  // What an instruction raises on purpose breaks no rule.
+  const broken = Object.keys(rules).filter((rule) => !rule.startsWith('software.'));
+  expect(broken.filter((rule) => !told.has(rule))).toEqual(withoutGuest);
 });
