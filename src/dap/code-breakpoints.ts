@@ -6,6 +6,7 @@ import { rowOf } from '../debugger/events/kinds';
 import { isEventSpec } from '../debugger/events/spec';
 import { evaluate } from '../debugger/expression/evaluator';
 import { parseExpression } from '../debugger/expression/parser';
+import { stopAtSymbol } from '../debugger/function-body';
 import type { Session } from '../debugger/session';
 import type { TriggerOptions } from '../debugger/trigger';
 import { BadInput } from '../program/program';
@@ -88,7 +89,10 @@ export const functionWish = (asked: DebugProtocol.FunctionBreakpoint): Wish => (
 /** `start`, `start.count`, `start + 4`, `0x100000`, `phys:0x100000`. @throws BadInput, ExpressionError */
 const placeNamed = (session: Session, name: string): Place => {
   if (/^\s*(cpu\d+|gpa|phys):/.test(name)) return readPlace(name);
-  const { bits } = evaluate(parseExpression(name), session.environment(session.machine.current));
+  const { current } = session.machine;
+  const body = stopAtSymbol(session.codeView(current), name);
+  if (body !== undefined) return { space: 'linear', address: body };
+  const { bits } = evaluate(parseExpression(name), session.environment(current));
   return { space: 'linear', address: bits };
 };
 

@@ -8,6 +8,14 @@ import { readInstructions } from './instruction';
 /** A function without a size in its symbol is not looked at further than this. */
 const FURTHEST = 0x1000n;
 
+/** Where a breakpoint on a symbol goes: into the body of a function; undefined when nothing has this name. */
+export const stopAtSymbol = (view: CodeView, name: string): LinearAddress | undefined => {
+  const symbol = view.info.symbols.named(name.trim());
+  if (symbol === null) return undefined;
+  // The code may be for another mode than the present one; the instructions looked for read the same in all.
+  return symbol.kind === 'code' ? bodyOf({ ...view, bits: 64, base: 0n }, symbol.address) : symbol.address;
+};
+
 /**
  * The line table marks it, or a frame pointer is set up first and the line goes on behind it. Assembly names each
  * instruction's line, so that nothing is skipped in it.

@@ -6,6 +6,7 @@ import type { Place, Space } from '../address';
 import { evaluate, locate, type Value } from '../expression/evaluator';
 import { parseExpression } from '../expression/parser';
 import { ExpressionError } from '../expression/syntax';
+import { stopAtSymbol } from '../function-body';
 import { readInteger } from '../machine-options';
 import type { ProgramInfo } from '../program-info';
 import { currentAddress } from '../vcpu-view';
@@ -100,7 +101,9 @@ export const readCodePlaces = (console: ConsoleContext, text: string): readonly 
   const [, vcpu, space = '', rest = text] = /^(?:cpu(\d{1,3}):)?(?:(phys|gpa):)?(.*)$/is.exec(text) ?? [];
   const of = vcpu === undefined ? {} : { vcpu: console.session.vcpu(Number(vcpu)).index };
   if (space !== '') return [{ space: space.toLowerCase() as Space, address: evaluated(console, rest).bits, ...of }];
-  return readLocation(console, rest).map((address) => ({ space: 'linear', address, ...of }));
+  const body = stopAtSymbol(console.session.codeView(console.vcpu), rest);
+  const addresses = body === undefined ? readLocation(console, rest) : [body];
+  return addresses.map((address) => ({ space: 'linear', address, ...of }));
 };
 
 /** A line, FILE:LINE, a symbol, or an expression that gives an address. @throws BadInput, ExpressionError */
