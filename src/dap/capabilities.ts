@@ -21,7 +21,7 @@ export const capabilities = (stays = true): DebugProtocol.Capabilities => ({
   supportsSetVariable: true,
   supportsSetExpression: true,
   supportsCompletionsRequest: true,
-  completionTriggerCharacters: ['.', '$', '%'],
+  completionTriggerCharacters: ['.', '$', '%', ':', '[', '(', ',', ' '],
   exceptionBreakpointFilters: exceptionFilters(),
   supportsExceptionOptions: true,
   breakpointModes: breakpointModes(),

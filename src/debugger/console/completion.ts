@@ -100,7 +100,7 @@ const names = (console: ConsoleContext, word: string, bracket: string | undefine
     if (mark === '%' && source.kind !== 'register') continue;
     const first = bracket === 'msr' && source.kind === 'model-specific register';
     // Parts (`cr0.pg`, `start.loop`) are offered when their owner is written.
-    const own = source.beginning(prefix, MOST * 4).filter((name) => name.lastIndexOf('.') <= prefix.length);
+    const own = source.beginning(prefix, MOST * 4).filter((name) => name.lastIndexOf('.', name.length - 2) <= prefix.length);
     const rows = own.slice(0, MOST).map((label): Completion => {
       const kind = source.kind === 'symbol' ? symbolKind(console.session.info, label) : kindOf[source.kind];
       return { label, kind, detail: source.kind, length };
