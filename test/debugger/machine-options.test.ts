@@ -38,6 +38,28 @@ describe('values', () => {
     [{ bios: null }, {}],
   ])('%j', (raw, expected) => expect(read(raw)).toMatchObject(expected));
 
+  test('symbol files: text with an offset, or objects', () => {
+    const given = [
+      'a.elf',
+      'b.elf@0x1000',
+      'odd@home.map',
+      'c.elf@-0xffffffff80000000',
+      { file: 'd.o', offset: '0x20', sections: { '.text': 0x3000 } },
+    ];
+    expect(read({ symbols: given }).symbols).toEqual([
+      { file: 'a.elf', offset: 0n },
+      { file: 'b.elf', offset: 0x1000n },
+      { file: 'odd@home.map', offset: 0n },
+      { file: 'c.elf', offset: -0xffff_ffff_8000_0000n },
+      { file: 'd.o', offset: 0x20n, sections: { '.text': 0x3000n } },
+    ]);
+  });
+
+  test('moved sources: an object, or pairs', () => {
+    expect(read({ sourceMap: { '/build': '/src' } }).sourceMap).toEqual({ '/build': '/src' });
+    expect(read({ sourceMap: ['/build=/src', 'a=b=c'] }).sourceMap).toEqual({ '/build': '/src', a: 'b=c' });
+  });
+
   test.each([
     [{ memory: '64X' }, 'memory 64X: a size from 1M to 2G is wanted, such as 64M'],
     [{ memory: '4G' }, 'memory 4G: a size from 1M to 2G is wanted, such as 64M'],
@@ -51,6 +73,8 @@ describe('values', () => {
     [{ noReboot: 'yes' }, 'noReboot yes: true or false is wanted'],
     [{ module: [''] }, 'module [""]: texts are wanted'],
     [{ bios: ' ' }, 'bios  : the name of a file is wanted'],
+    [{ symbols: [{ file: 7 }] }, 'symbols [{"file":7}]: a file is wanted, such as kernel.elf or kernel.elf@0x100000'],
+    [{ sourceMap: 'x' }, 'sourceMap x: a folder and what stands for it are wanted, such as /build=/home/me/src'],
     [{ cpus: 0 }, 'cpus 0: a number from 1 to 8 is wanted'],
   ])('%j', (raw, message) => expect(() => read(raw)).toThrow(new BadInput(message)));
 });
