@@ -9,6 +9,11 @@ const FRAMES = 1000;
 export const threadId = (vcpu: number): number => vcpu + 1;
 export const frameId = (vcpu: number, index: number): number => FRAMES * (vcpu + 1) + index;
 
+/** Labels between frames have numbers of their own, which are no frames'. */
+const LABELS = 1_000_000;
+export const labelId = (vcpu: number, index: number): number => LABELS + frameId(vcpu, index);
+export const isLabelId = (id: number): boolean => id >= LABELS;
+
 /** @throws BadInput */
 export const vcpuOfThread = (context: Context, thread: number | undefined): number => {
   if (thread === undefined) return currentVcpu(context);

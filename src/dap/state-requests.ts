@@ -9,7 +9,7 @@ import { pauseText } from '../debugger/session';
 import { liveVcpus, modeAndRing } from '../debugger/vcpu-view';
 import { BadInput } from '../program/program';
 import type { Context } from './context';
-import { type FramePlace, frame, frameOf, threadId, vcpuOfThread } from './frames';
+import { type FramePlace, frame, frameOf, isLabelId, threadId, vcpuOfThread } from './frames';
 import type { Handlers } from './handlers';
 import { locationOf } from './locations';
 import { stackTrace } from './stack-trace';
@@ -26,6 +26,7 @@ export const stateHandlers = (context: Context): Handlers => ({
     context.shown.answer('stacks', () => stackTrace(context, args)),
 
   scopes: (args: DebugProtocol.ScopesArguments) => {
+    if (isLabelId(args.frameId)) return { scopes: [] };
     const place = frameOf(context, args.frameId);
     return {
       scopes: scopes(context, place).map(({ name, expensive, items }): DebugProtocol.Scope => {

@@ -1,5 +1,6 @@
 /** What a session shows and lets one change: stack, scopes, variables, expressions, memory, code, faults. */
 
+import type { DebugProtocol } from '@vscode/debugprotocol';
 import { describe, expect, test } from 'vitest';
 import { type Client, useGuests } from './client';
 
@@ -93,11 +94,26 @@ idtr:   dw 0x81 * 16 - 1
     await client.launch({}, () => client.breakAt('KERNEL'));
     await client.stopped();
     const frames = (await client.stack()).map(({ name, line }) => ({ name, line }));
-    expect(frames.slice(0, 3)).toEqual([
+    expect(frames.slice(0, 4)).toEqual([
       { name: 'kernel (64-bit, ring 0)', line: client.lineOf('KERNEL') },
+      { name: '[interrupt from ring 3]', line: 0 },
       { name: 'deeper+0x2 (64-bit, ring 3)', line: client.lineOf('DEEPER') + 1 },
       { name: 'user+0x5 (64-bit, ring 3)', line: client.lineOf('USER') },
     ]);
+    const paged = async (startFrame: number, levels: number) =>
+      (await client.request('stackTrace', {
+        threadId: 1,
+        startFrame,
+        levels,
+      })) as DebugProtocol.StackTraceResponse['body'];
+    expect((await paged(0, 1)).totalFrames).toBeUndefined();
+    const { stackFrames } = await paged(1, 2);
+    expect(stackFrames.map(({ name, presentationHint }) => [name, presentationHint])).toEqual([
+      ['[interrupt from ring 3]', 'label'],
+      ['deeper+0x2 (64-bit, ring 3)', 'normal'],
+    ]);
+    expect((await client.request('scopes', { frameId: stackFrames[0]?.id })).scopes).toEqual([]);
+    expect((await paged(3, 9)).totalFrames).toBe(4);
     // Out of the handler, into the code that it interrupted.
     await client.go('stepOut');
     expect(await client.where()).toBe(client.lineOf('DEEPER') + 1);
@@ -307,7 +323,9 @@ describe('code', () => {
 
   test('sources', async () => {
     const client = await atInner();
-    expect((await client.request('loadedSources', {})).sources).toEqual([{ name: 'guest.asm', path: client.program }]);
+    expect((await client.request('loadedSources', {})).sources).toMatchObject([
+      { name: 'guest.asm', path: client.program },
+    ]);
     expect((await client.request('source', { source: { path: client.program }, sourceReference: 0 })).content).toBe(
       guest,
     );
