@@ -2,6 +2,7 @@
 
 import type { Machine } from '../../machine/pc';
 import type { VirtualCpu } from '../../machine/virtual-cpu';
+import type { Item } from '../item';
 import type { ProgramInfo } from '../program-info';
 import { markChanges } from './changes';
 import { controlItems } from './control-registers';
@@ -10,6 +11,7 @@ import { deviceItems } from './devices';
 import { faultItems } from './faults';
 import { flagItems } from './flags';
 import { interruptItems } from './interrupts';
+import { live } from './live';
 import { machineItems } from './machine';
 import { pagingItems } from './paging';
 import { recollectionOf } from './recollection';
@@ -40,11 +42,10 @@ export const scopesOf = (machine: Machine, vcpu: VirtualCpu, info: ProgramInfo):
     .map(({ name, expensive, items }) => ({
       name,
       expensive: expensive === true,
-      items: (start = 0, count) => {
-        const all = items(subject);
-        const wanted =
-          start === 0 && count === undefined ? all : all.slice(start, count === undefined ? undefined : start + count);
-        return markChanges(wanted, vcpu.index, recollectionOf(machine));
+      items: (start, count) => {
+        const all = (from = 0, length?: number): Item[] =>
+          items(subject).slice(from, length === undefined ? undefined : from + length);
+        return markChanges(live(machine, all, start, count), vcpu.index, recollectionOf(machine));
       },
     }));
 };
