@@ -5,6 +5,7 @@
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { Adapter } from '../../src/dap/adapter';
+import type { LeftMachines } from '../../src/dap/left-machines';
 import { MemoryFiles } from '../../src/program/files-memory';
 
 type Body = Record<string, unknown>;
@@ -38,13 +39,19 @@ export class Dialogue {
   private readonly messages: Message[] = [];
   private readonly answers = new Map<number, (answer: Message) => void>();
   private readonly adapter: Adapter;
-  private seq = 0;
+  /** Number of the last request. */
+  lastRequest = 0;
   /** How many messages an `event` has looked at. */
   private seen = 0;
   private wake: (() => void) | undefined;
 
-  constructor(files: Readonly<Record<string, string | Uint8Array>>) {
-    this.adapter = new Adapter(new MemoryFiles(files));
+  /** @param client what it can do otherwise than VS Code */
+  constructor(
+    files: Readonly<Record<string, string | Uint8Array>>,
+    private readonly client: Partial<DebugProtocol.InitializeRequestArguments> = {},
+    left?: LeftMachines,
+  ) {
+    this.adapter = new Adapter(new MemoryFiles(files), left);
     this.adapter.onDidSendMessage((sent) => {
       const { seq: _seq, request_seq, ...message } = sent as Message & { seq: number; request_seq?: number };
       this.messages.push(JSON.parse(JSON.stringify(message)));
@@ -54,7 +61,7 @@ export class Dialogue {
   }
 
   private send(command: string, args: object | undefined): Promise<Message> {
-    const seq = ++this.seq;
+    const seq = ++this.lastRequest;
     this.messages.push({ type: 'request', command, arguments: args });
     return new Promise((resolve) => {
       this.answers.set(seq, resolve);
@@ -87,6 +94,12 @@ export class Dialogue {
     }
   }
 
+  /** The bodies of all events of a kind so far. */
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  all(kind: string): any[] {
+    return this.messages.filter(({ event }) => event === kind).map(({ body }) => body);
+  }
+
   /** Until another message comes. */
   private more(kind: string): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -105,10 +118,11 @@ export class Dialogue {
   }
 
   /** The greeting; its answer is kept as one mark, it is long and tested elsewhere. */
-  async greet(): Promise<void> {
-    await this.ask('initialize', greeting);
+  async greet(): Promise<DebugProtocol.Capabilities> {
+    const capabilities = await this.ask('initialize', { ...greeting, ...this.client });
     const answer = this.messages.findIndex(({ type, command }) => type === 'response' && command === 'initialize');
     this.messages[answer] = { type: 'response', command: 'initialize', success: true, body: '…' };
+    return capabilities;
   }
 
   /** From the greeting to `configurationDone`. */
