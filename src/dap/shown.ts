@@ -29,6 +29,8 @@ export interface MemoryChange {
 const COMPARED = 1 << 18;
 /** So many references with views are remembered. */
 const MOST_VIEWS = 64;
+/** Of a client that asks again and again without a stop, the last answers count. */
+const MOST_ANSWERS = 32;
 
 export class Shown {
   private readonly views = new Map<string, View>();
@@ -72,6 +74,7 @@ export class Shown {
   answer<Body extends object>(area: ComparedArea, make: () => Body): Body {
     const body = make();
     this.answers.push({ area, body: JSON.stringify(body), again: make });
+    if (this.answers.length > MOST_ANSWERS) this.answers.shift();
     return body;
   }
 
