@@ -168,3 +168,23 @@ test('what is read through 4-level and 2 MiB pages needs no TypeScript', () => {
   expect(ask('word [0x200001] == 0x0302 && byte phys[0x200007] == 0x88')).toBe(answer.yes);
   expect(ask('[0x7ffffffff000] == 0')).toBe(answer.undecided);
 });
+
+test('what is read through 32-bit paging is what lies there; 4 MiB pages are left to TypeScript', () => {
+  const { machine } = session;
+  const start = machine.snapshot();
+  const put = (at: number, entry: number) =>
+    machine.physical.pokeBytes(at, new Uint8Array(Uint32Array.of(entry).buffer));
+  put(0x30_0000, 0x30_1003);
+  put(0x30_0004, 0x40_0083);
+  put(0x30_1000 + 0x200 * 4, 0x50_0003);
+  put(0x50_0010, 0x1234_5678);
+  put(0x40_0010, 0x55);
+  state.cr3 = 0x30_0000n;
+  state.cr4 = 0x10n;
+  state.efer = 0n;
+  state.setU32(layout.segmentAccess + 4, 0x409b);
+  expect([evaluated('[0x200010]'), ask('[0x200010] == 0x12345678')]).toEqual([0x1234_5678n, answer.yes]);
+  expect([evaluated('[0x400010]'), ask('[0x400010] == 0x55')]).toEqual([0x55n, answer.undecided]);
+  expect([evaluated('[0x201010]'), ask('[0x201010] == 0')]).toEqual([undefined, answer.undecided]);
+  machine.restore(start);
+});

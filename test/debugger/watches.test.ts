@@ -116,6 +116,38 @@ bits 64
   ]);
 });
 
+test('what the processor itself pushes is written', async () => {
+  const { session } = await debug(`
+bits 64
+        mov rsp, 0x210000
+        mov rax, handler
+        mov rdi, idt + 0x30*16
+        mov [rdi], ax
+        mov [rdi+2], cs
+        mov word [rdi+4], 0x8e00
+        shr rax, 16
+        mov [rdi+6], ax
+        lidt [idtr]
+        mov ecx, 3
+again:  int 0x30
+        dec ecx
+        jnz again
+        hlt
+handler: iretq
+idtr:   dw 0xfff
+        dq idt
+align 16
+idt:    times 4096 db 0
+`);
+  const id = session.breakpoints.watch({ space: 'phys', address: 0x20_fff0n }, 8, 'write');
+  expect((await run(session, 4)).map((hits) => (typeof hits === 'string' ? hits : hits[0]?.slice(0, 2)))).toEqual([
+    [id, 'write'],
+    [id, 'write'],
+    [id, 'write'],
+    'ending',
+  ]);
+});
+
 test("a page table's entry that the processor marks is written", async () => {
   const { session } = await debug(`
 bits 64
