@@ -13,6 +13,8 @@ test('defaults: 64M, haswell, one CPU, a TLB that keeps, no limit', () =>
     cpus: 1,
     module: [],
     serial: 'stdout',
+    sourceMap: {},
+    symbols: [],
     tlb: 'keep',
     noReboot: false,
   }));
