@@ -2,10 +2,12 @@
 
 import type { Cpu } from '../machine/cpu/cpu';
 import { peekTranslation } from '../machine/cpu/paging';
+import type { Machine } from '../machine/pc';
 import { BadInput } from '../program/program';
 import { hex, linear } from '../x86/address';
 import type { ExpressionFunction, Value } from './expression/evaluator';
 import { bytesOf } from './guest-memory';
+import { live } from './inspect/live';
 import { type Access, walkItems, walkText } from './inspect/walk';
 import { whyItems } from './inspect/why';
 import type { Item } from './item';
@@ -23,7 +25,7 @@ export const functionsOf = (session: Session, index: number): ReadonlyMap<string
       usage: 'walk(ADDRESS[, ACCESS])',
       help: 'the physical address, every level of the page walk, and which accesses are allowed and what denies them',
       takes: [1, 2],
-      call: ([address = ZERO, access]) => walk(cpu, address, access),
+      call: ([address = ZERO, access]) => walk(session.machine, cpu, address, access),
     },
     {
       usage: 'phys(ADDRESS)',
@@ -89,10 +91,10 @@ const readAccess = (value: Value): Access => {
 
 const accessKinds: Readonly<Record<string, Access['kind']>> = { r: 'read', w: 'write', x: 'execute' };
 
-const walk = (cpu: Cpu, { bits: address }: Value, access: Value | undefined): Value => {
+const walk = (machine: Machine, cpu: Cpu, { bits: address }: Value, access: Value | undefined): Value => {
   const at = linear(address);
   const wanted = access === undefined ? undefined : readAccess(access);
-  const items = (): Item[] => walkItems(cpu, at, wanted);
+  const items = (): Item[] => live(machine, () => walkItems(cpu, at, wanted));
   const found = physicalOf(cpu, address);
   const verdict = wanted === undefined ? undefined : items().at(-1);
   const leads = walkText(cpu, at);
