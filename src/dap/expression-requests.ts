@@ -5,15 +5,17 @@ import { placeText } from '../debugger/address';
 import type { Output } from '../debugger/console/command';
 import type { Completion } from '../debugger/console/completion';
 import { Console } from '../debugger/console/console';
+import type { VcpuEnvironment } from '../debugger/environment';
 import { assign, evaluate } from '../debugger/expression/evaluator';
 import { parseExpression, parseQuery } from '../debugger/expression/parser';
 import { type Expression, ExpressionError } from '../debugger/expression/syntax';
 import { type Item, itemValue } from '../debugger/item';
 import { readInteger } from '../debugger/machine-options';
-import { queryItem } from '../debugger/query-item';
+import type { OuterFrame } from '../debugger/name-sources';
+import { environmentOf, queryItem } from '../debugger/query-item';
 import { BadInput } from '../program/program';
 import type { Context } from './context';
-import { frameOf } from './frames';
+import { frame, frameOf } from './frames';
 import type { Handlers } from './handlers';
 import type { Container } from './handles';
 import { hasLocation, locationReference } from './locations';
@@ -27,11 +29,14 @@ export const expressionHandlers = (context: Context, restart: () => Promise<unkn
 
   return {
     evaluate: async (args: DebugProtocol.EvaluateArguments): Promise<Evaluated> => {
-      const { vcpu } = frameOf(context, args.frameId);
-      if (args.context === 'repl') return converse(context, console, vcpu, args.expression);
+      const { vcpu, frame: outer } = seenFrom(context, args.frameId);
+      if (args.context === 'repl') {
+        console.frame = outer;
+        return converse(context, console, vcpu, args.expression);
+      }
       const query = parseQuery(args.expression);
       if (query.place !== undefined) throw new BadInput('values can be set in the debug console only');
-      const viewer = { session: context.session, vcpu, ...formatOf(context, args.format) };
+      const viewer = { session: context.session, vcpu, frame: outer, ...formatOf(context, args.format) };
       const item = queryItem(viewer, args.expression.trim(), query);
       const shown = answer(context, { vcpu, path: `${args.frameId ?? ''}/=` }, item, args.format);
       return args.context === 'clipboard' ? { ...shown, result: wholeText(context, item, args.format) } : shown;
@@ -42,18 +47,20 @@ export const expressionHandlers = (context: Context, restart: () => Promise<unkn
       const item = container === undefined ? undefined : itemIn(container, args.name);
       if (container === undefined || item?.expression === undefined || item.settable !== true)
         throw new BadInput(`${args.name} cannot be set`);
-      set(context, container.vcpu, parseExpression(item.expression), given(context, container.vcpu, args.value));
+      const environment = context.session.environment(container.vcpu);
+      set(context, environment, parseExpression(item.expression), given(environment, args.value));
       const { result: value, ...more } = answer(context, container, itemIn(container, args.name) ?? item, args.format);
       return { value, ...more };
     },
 
     setExpression: (args: DebugProtocol.SetExpressionArguments): DebugProtocol.SetExpressionResponse['body'] => {
-      const { vcpu } = frameOf(context, args.frameId);
+      const { vcpu, frame: outer } = seenFrom(context, args.frameId);
       const query = parseQuery(args.expression);
       if (query.place !== undefined || query.count !== undefined)
         throw new BadInput(`${args.expression}: only a register, a flag or memory can be set`);
-      set(context, vcpu, query.value, given(context, vcpu, args.value));
-      const viewer = { session: context.session, vcpu, ...formatOf(context, args.format) };
+      const viewer = { session: context.session, vcpu, frame: outer, ...formatOf(context, args.format) };
+      const environment = environmentOf(viewer);
+      set(context, environment, query.value, given(environment, args.value));
       const item = queryItem(viewer, args.expression.trim(), query);
       const { result: value, ...more } = answer(context, { vcpu, path: `${args.frameId ?? ''}/=` }, item, args.format);
       return { value, ...more };
@@ -67,6 +74,15 @@ export const expressionHandlers = (context: Context, restart: () => Promise<unkn
       return { targets: console.complete(line.slice(0, cursor)).map((one) => target(one, cursor + first)) };
     },
   };
+};
+
+/** The vCPU of a frame, and what the stack tells of the frame where it is not the innermost. */
+const seenFrom = (
+  context: Context,
+  frameId: number | undefined,
+): { readonly vcpu: number; readonly frame: OuterFrame | undefined } => {
+  const place = frameOf(context, frameId);
+  return { vcpu: place.vcpu, frame: place.index === 0 ? undefined : frame(context, place) };
 };
 
 const debugConsole = (context: Context, restart: () => Promise<unknown>): Console => {
@@ -145,7 +161,7 @@ const answer = (
     result: valueText(context, item, formatOf(context, format)),
     ...(type === undefined || context.client.supportsVariableType !== true ? {} : { type }),
     ...(settable === true ? {} : { presentationHint: { attributes: ['readOnly'] } }),
-    ...(memory === undefined ? {} : { memoryReference: placeText(seenFrom(context, container.vcpu, memory)) }),
+    ...(memory === undefined ? {} : { memoryReference: placeText(placeSeenBy(context, container.vcpu, memory)) }),
     ...(code !== undefined && hasLocation(context, code)
       ? { valueLocationReference: locationReference(context, code) }
       : {}),
@@ -154,7 +170,11 @@ const answer = (
 };
 
 /** A place that is not the stopped vCPU's says whose it is. */
-const seenFrom = (context: Context, vcpu: number, place: NonNullable<Item['memory']>): NonNullable<Item['memory']> =>
+const placeSeenBy = (
+  context: Context,
+  vcpu: number,
+  place: NonNullable<Item['memory']>,
+): NonNullable<Item['memory']> =>
   place.space === 'phys' || place.vcpu !== undefined || vcpu === frameOf(context, undefined).vcpu
     ? place
     : { ...place, vcpu };
@@ -176,9 +196,9 @@ const itemIn = (container: Container, name: string): Item | undefined => {
 };
 
 /** A value as the user wrote it; of a value as we show it, the number that stands first counts. */
-const given = (context: Context, vcpu: number, text: string): bigint => {
+const given = (environment: VcpuEnvironment, text: string): bigint => {
   try {
-    return evaluate(parseExpression(text), context.session.environment(vcpu)).bits;
+    return evaluate(parseExpression(text), environment).bits;
   } catch (error) {
     const first = readInteger(/^\s*(\S+)\s/.exec(text)?.[1]);
     if (error instanceof ExpressionError && first !== undefined) return first;
@@ -187,10 +207,10 @@ const given = (context: Context, vcpu: number, text: string): bigint => {
 };
 
 /** Writes, and tells the client what may look different now. */
-const set = (context: Context, vcpu: number, place: Expression, value: bigint): void => {
+const set = (context: Context, environment: VcpuEnvironment, place: Expression, value: bigint): void => {
   const { session } = context;
   if (session.running) throw new BadInput('the machine is running; pause it first');
-  assign(place, value, session.environment(vcpu));
+  assign(place, value, environment);
   context.later(() => context.invalidate());
 };
 

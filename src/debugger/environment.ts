@@ -8,7 +8,7 @@ import type { Space } from './address';
 import type { Environment, ExpressionFunction, Places, Value } from './expression/evaluator';
 import type { MemorySpace } from './expression/syntax';
 import { bytesOf, mappedRuns, peekLinear, peekPhysical, peekValue } from './guest-memory';
-import { type NameSource, nameSources, peekMsr, setMsr } from './name-sources';
+import { type NameSource, nameSources, type OuterFrame, peekMsr, setMsr } from './name-sources';
 import type { ProgramInfo } from './program-info';
 import { naturalSize, type RegisterPlace, registerPlaces } from './registers';
 
@@ -22,18 +22,32 @@ export class VcpuEnvironment implements Environment, Places {
   readonly functions: ReadonlyMap<string, ExpressionFunction>;
   private readonly machine: Machine;
   private readonly vcpu: VirtualCpu;
+  private readonly info: ProgramInfo;
 
   constructor(
     machine: Machine,
     vcpu: VirtualCpu,
     info: ProgramInfo,
     functions: ReadonlyMap<string, ExpressionFunction> = new Map(),
+    frame?: OuterFrame,
   ) {
     this.machine = machine;
     this.vcpu = vcpu;
     this.registers = registerPlaces(vcpu.state, () => vcpu.cpu.surroundings.apic.taskPriority());
-    this.sources = nameSources({ machine, vcpu, info, registers: this.registers });
+    this.info = info;
+    this.sources = nameSources({
+      machine,
+      vcpu,
+      info,
+      registers: this.registers,
+      ...(frame === undefined ? {} : { frame }),
+    });
     this.functions = functions;
+  }
+
+  /** The same, seen from a frame further out. */
+  inFrame(frame: OuterFrame): VcpuEnvironment {
+    return new VcpuEnvironment(this.machine, this.vcpu, this.info, this.functions, frame);
   }
 
   get natural(): 2 | 4 | 8 {

@@ -34,10 +34,20 @@ export interface Named {
   readonly vcpu: VirtualCpu;
   readonly info: ProgramInfo;
   readonly registers: ReadonlyMap<string, RegisterPlace>;
+  /** What the stack tells of a frame further out; without it, the innermost is meant. */
+  readonly frame?: OuterFrame;
+}
+
+export interface OuterFrame {
+  readonly address: LinearAddress;
+  readonly rip: bigint;
+  readonly rsp: bigint | undefined;
+  readonly rbp: bigint | undefined;
 }
 
 /** The kinds of names there are, in order. */
 export const nameSources = (named: Named): readonly NameSource[] => [
+  ...(named.frame === undefined ? [] : [frameNames(named.frame)]),
   registerNames(named),
   counterNames(named),
   symbolNames(named),
@@ -94,6 +104,24 @@ const partNames = (named: Named): NameSource => ({
   },
 });
 
+/** The pointers of a frame further out. Its other registers are shown as they are now: nothing tells what they were. */
+const frameNames = ({ rip, rsp, rbp }: OuterFrame): NameSource => {
+  const pointers: Readonly<Record<string, bigint | undefined>> = { rip, rsp, rbp };
+  const isPointer = (name: string): boolean => Object.hasOwn(pointers, name.toLowerCase());
+  return {
+    kind: 'register',
+    beginning: () => [],
+    read: (name) => {
+      const value = isPointer(name) ? pointers[name.toLowerCase()] : undefined;
+      return value === undefined ? undefined : plain(value);
+    },
+    write: (name) => {
+      if (!isPointer(name)) return false;
+      throw new BadInput(`${name} of a frame further out cannot be set`);
+    },
+  };
+};
+
 /** Positions in the run, and which vCPU it is. */
 const counterNames = ({ machine, vcpu }: Named): NameSource => {
   const read: Readonly<Record<string, () => number>> = {
@@ -119,21 +147,21 @@ const counterNames = ({ machine, vcpu }: Named): NameSource => {
 };
 
 /** The address of what runs: local labels are those of its function. */
-const here = ({ state }: VirtualCpu): LinearAddress =>
-  linear(naturalSize(state) === 8 ? state.rip : state.rip + state.segmentBase(CS));
+const here = ({ vcpu: { state }, frame }: Named): LinearAddress =>
+  frame?.address ?? linear(naturalSize(state) === 8 ? state.rip : state.rip + state.segmentBase(CS));
 
-const symbolNames = ({ vcpu, info }: Named): NameSource => ({
+const symbolNames = (named: Named): NameSource => ({
   kind: 'symbol',
   beginning: (prefix, most) => {
-    const own = prefix.startsWith('.') ? (info.functionAt(here(vcpu)) ?? '') : '';
-    return info.symbols.startingWith(own + prefix, most).map(({ name }) => name.slice(own.length));
+    const own = prefix.startsWith('.') ? (named.info.functionAt(here(named)) ?? '') : '';
+    return named.info.symbols.startingWith(own + prefix, most).map(({ name }) => name.slice(own.length));
   },
   read: (name) => {
-    const address = info.resolve(name, here(vcpu));
+    const address = named.info.resolve(name, here(named));
     return address === undefined ? undefined : plain(address);
   },
   write: (name) => {
-    if (info.resolve(name, here(vcpu)) === undefined) return false;
+    if (named.info.resolve(name, here(named)) === undefined) return false;
     throw new BadInput(`${name} is an address, which cannot be set; write [${name}] for the memory there`);
   },
 });

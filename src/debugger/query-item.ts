@@ -11,6 +11,7 @@ import type { Query } from './expression/parser';
 import { type Expression, ExpressionError, type ValueType } from './expression/syntax';
 import { scopesOf } from './inspect/scopes';
 import { type Item, itemValue, type Radix } from './item';
+import type { OuterFrame } from './name-sources';
 import type { Session } from './session';
 import { formatted, quoted, valueItem } from './value-text';
 
@@ -19,12 +20,20 @@ export interface Viewer {
   readonly session: Session;
   readonly vcpu: number;
   readonly radix: Radix;
+  /** A frame further out, where one is looked at. */
+  readonly frame?: OuterFrame | undefined;
 }
+
+/** Names and memory as the viewer sees them. */
+export const environmentOf = ({ session, vcpu, frame }: Omit<Viewer, 'radix'>): VcpuEnvironment => {
+  const environment = session.environment(vcpu);
+  return frame === undefined ? environment : environment.inFrame(frame);
+};
 
 /** @throws ExpressionError */
 export const queryItem = (viewer: Viewer, text: string, query: Query): Item => {
-  const { session, vcpu, radix } = viewer;
-  const environment = session.environment(vcpu);
+  const { session, radix } = viewer;
+  const environment = environmentOf(viewer);
   const { value: expression, count, format } = query;
   if (count !== undefined) return arrayItem(viewer, expression, count, format);
   const value = evaluate(expression, environment);
@@ -44,9 +53,10 @@ export const queryItem = (viewer: Viewer, text: string, query: Query): Item => {
 const isPlace = ({ kind }: Expression): boolean => kind === 'name' || kind === 'memory';
 
 /** Where the value, taken as an address, leads. */
-const pointed = ({ session, vcpu }: Viewer, expression: Expression, value: Value): Partial<Item> => {
+const pointed = (viewer: Viewer, expression: Expression, value: Value): Partial<Item> => {
   if (value.wordy === true) return {};
-  const environment = session.environment(vcpu);
+  const { session } = viewer;
+  const environment = environmentOf(viewer);
   const place =
     expression.kind === 'memory' && expression.space !== 'msr'
       ? { space: expression.space, address: locate(expression, environment).address }
@@ -89,7 +99,9 @@ const element = (space: Space, address: bigint, type: ValueType, bits: bigint, n
 });
 
 /** The row of a scope that shows a register: its decoding and parts are shown here too. */
-const named = ({ session, vcpu }: Viewer, name: string): Partial<Item> => {
+const named = ({ session, vcpu, frame }: Viewer, name: string): Partial<Item> => {
+  // The rows of the scopes are those of the innermost frame.
+  if (frame !== undefined) return {};
   const source = session.environment(vcpu).sources.find(({ read }) => read(name) !== undefined);
   if (source === undefined || source.kind === 'symbol') return {};
   for (const { expensive, items } of scopesOf(session.machine, session.vcpu(vcpu), session.info)) {
@@ -121,8 +133,8 @@ const littleEndian = (bytes: Uint8Array): bigint => bytes.reduceRight((sum, byte
 
 /** `[stack]:u64[8]`, `message,[16],c`: values one behind the other; behind an address without a type they are bytes. */
 const arrayItem = (viewer: Viewer, expression: Expression, count: number, format: Query['format']): Item => {
-  const { session, vcpu, radix } = viewer;
-  const environment = session.environment(vcpu);
+  const { radix } = viewer;
+  const environment = environmentOf(viewer);
   const memory = expression.kind === 'memory' ? expression : undefined;
   if (memory?.space === 'msr') throw new ExpressionError('only memory has elements', expression);
   const space: Space = memory === undefined ? 'linear' : (memory.space as Space);

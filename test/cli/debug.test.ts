@@ -224,6 +224,27 @@ test('a file is meant by the end of its path; a shortened command is completed',
   expect(terminal.complete('br dou')).toEqual([['double'], 'dou']);
 });
 
+test('a frame further out has its own RIP, RSP and local labels, which cannot be set', async () => {
+  const said = await session(
+    counting,
+    'break double',
+    'c',
+    'frame 1',
+    'p rip == .loop + 5',
+    'set rsp = 0',
+    'p rsp',
+    'frame 0',
+    'p rip == double',
+    'p rsp',
+    'frame 9',
+  );
+  expect(said['frame 1']).toEqual(['#1 0x10000c start.loop+0x5 guest.asm:5 (64-bit, ring 0)']);
+  expect(said['p rip == .loop + 5']).toEqual(['0x1 true']);
+  expect(said['set rsp = 0']).toEqual(['rsp of a frame further out cannot be set']);
+  expect(said['p rip == double']).toEqual(['0x1 true']);
+  expect(said['frame 9']).toEqual(['there is no frame 9; `stack` shows them']);
+});
+
 test('restart keeps breakpoints', async () => {
   const said = await session(counting, 'tbreak 7', 'break double', 'c', 'delete 2', 'restart', 'info b');
   expect(said.restart).toEqual(['0x100000 start guest.asm:2', '    2  start:  xor eax, eax']);

@@ -81,6 +81,21 @@ describe('evaluate', () => {
     expect(result.split(', ')).toHaveLength(12);
   });
 
+  test('in a frame further out RIP and RSP are its own, and cannot be set', async () => {
+    const client = await atLoop();
+    await client.breakAt('DOUBLE');
+    await client.go('continue');
+    const [, outer] = await client.stack();
+    const inFrame = (expression: string, frameId = outer?.id) =>
+      client.request('evaluate', { expression, context: 'watch', frameId });
+    expect((await inFrame('rip == .loop + 5')).result).toBe('0x1 true');
+    const inner = BigInt((await inFrame('rsp', 1000)).result.split(' ')[0]);
+    expect(BigInt((await inFrame('rsp')).result.split(' ')[0])).toBe(inner + 8n);
+    await expect(
+      client.request('setExpression', { expression: 'rsp', value: '0', frameId: outer?.id }),
+    ).rejects.toThrow('rsp of a frame further out cannot be set');
+  });
+
   test('errors: one line with a column where there is one line, a caret in the console', async () => {
     const client = await atLoop();
     await expect(evaluate(client, 'rax + foo', 'hover')).rejects.toThrow(

@@ -1,5 +1,6 @@
 /** The console's commands on real guests: what they say, what they change, what they refuse. */
 
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Output } from '../../src/debugger/console/command';
 import { Console, consoleCommands } from '../../src/debugger/console/console';
@@ -278,6 +279,84 @@ describe('input from outside is logged', () => {
   });
 });
 
+test('looking with any command changes nothing in the machine', async () => {
+  const { say, session } = await open(counting);
+  await say('stepi 3');
+  const before = session().machine.stateHash();
+  const looks = [
+    ...[
+      'print walk(rip)',
+      'disas',
+      'list',
+      'stack',
+      'symbols',
+      'info',
+      'gdt',
+      'idt',
+      'space',
+      'regs',
+      'flags',
+      'segs',
+      'cr',
+    ],
+    ...[
+      'x phys:0xfee00000, 64',
+      'x 0xfee00000, 64',
+      'find 0xfee00000, 0x1000, 1',
+      'why',
+      'help',
+      'breakpoints',
+      'cr0 && [rsp]',
+    ],
+    ...['registers', 'tables', 'paging', 'tlb', 'interrupts', 'devices', 'machine', 'faults'].map(
+      (one) => `info ${one}`,
+    ),
+  ];
+  for (const look of looks) await say(look);
+  expect(session().machine.stateHash()).toBe(before);
+  expect(session().machine.log.entries).toEqual([]);
+});
+
+test('whatever is typed gives lines or a refusal in words', async () => {
+  const { console, session } = await open(counting);
+  const names = consoleCommands
+    .flatMap((command) => command.names)
+    .filter((name) => !/^(c|continue|finish|fin|until|u|restart|run|r|reset)$/.test(name));
+  const word = fc.oneof(
+    fc.constantFrom(
+      ...names,
+      'rax',
+      '[rsp]',
+      'cell',
+      ',',
+      '=',
+      'if',
+      'log',
+      'hits',
+      '0x1000',
+      '"a',
+      'phys:',
+      'trap:',
+      '(',
+    ),
+    fc.string({ maxLength: 6 }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(word, { maxLength: 6 }), async (words) => {
+      const line = words.join(' ');
+      console.complete(line);
+      try {
+        const { lines } = await console.execute(line);
+        expect(lines.every((text) => typeof text === 'string')).toBe(true);
+      } catch (error) {
+        expect(error, line).toBeInstanceOf(BadInput);
+      }
+    }),
+    { numRuns: 400 },
+  );
+  expect(session().running).toBe(false);
+});
+
 describe('completion', () => {
   const labels = async (text: string): Promise<string[]> => {
     const { console } = await open(counting);
@@ -299,6 +378,7 @@ describe('completion', () => {
     expect(await labels('p msr[ia32_ls')).toEqual(['ia32_lstar']);
     expect(await labels('break tra')).toEqual(expect.arrayContaining(['trap']));
     expect(await labels('break double if ec')).toEqual(expect.arrayContaining(['ecx']));
+    expect(await labels('break trap if vec')).toEqual(['vector']);
     expect(await labels('info pag')).toEqual(['Paging']);
     expect(await labels('help bre')).toEqual(expect.arrayContaining(['break']));
   });

@@ -2,8 +2,11 @@
 
 import { readCount } from '../../debugger/console/arguments';
 import { type Command, lines } from '../../debugger/console/command';
+import { framesOf } from '../../debugger/stack';
+import { BadInput } from '../../program/program';
 
 const MOST_VCPUS = 255;
+const MOST_FRAMES = 512;
 
 /** @param history the lines so far @param leave ends the session */
 export const ownCommands = (history: readonly string[], leave: () => void): readonly Command[] => [
@@ -14,7 +17,23 @@ export const ownCommands = (history: readonly string[], leave: () => void): read
     run: (console, argument) => {
       if (argument !== '')
         console.vcpu = console.session.vcpu(readCount(argument, 'the number of a vCPU', MOST_VCPUS, 0)).index;
+      console.frame = undefined;
       return lines(`vCPU ${console.vcpu}`);
+    },
+  },
+  {
+    names: ['frame', 'f'],
+    usage: '[N]',
+    help: 'Looks from a frame of the stack: its RIP, RSP and RBP, its local labels; 0 is the innermost.',
+    run: (console, argument) => {
+      const { session, vcpu } = console;
+      const all = framesOf(session.vcpu(vcpu), session.info);
+      const now = all.findIndex(({ rip, rsp }) => rip === console.frame?.rip && rsp === console.frame?.rsp);
+      const index = argument === '' ? Math.max(0, now) : readCount(argument, 'the number of a frame', MOST_FRAMES, 0);
+      const found = all[index];
+      if (found === undefined) throw new BadInput(`there is no frame ${index}; \`stack\` shows them`);
+      console.frame = index === 0 ? undefined : found;
+      return lines(`#${index} ${session.info.placeOf(found.address)} (${found.mode}, ring ${found.ring})`);
     },
   },
   {

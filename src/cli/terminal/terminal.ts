@@ -84,6 +84,7 @@ export class Terminal {
     this.current = await Session.start(this.current.options);
     this.ended = undefined;
     this.console.vcpu = 0;
+    this.console.frame = undefined;
     this.console.restored(this.print);
     return { lines: await this.whereabouts() };
   }
@@ -103,6 +104,7 @@ export class Terminal {
 
   private async tell(pause: Pause): Promise<Output> {
     this.console.vcpu = pause.vcpu;
+    this.console.frame = undefined;
     if (pause.reason !== 'ending')
       return { lines: [...(pause.reason === 'step' ? [] : [pauseText(pause)]), ...(await this.whereabouts())] };
     this.ended = pause.ending;

@@ -9,6 +9,7 @@ import { ExpressionError } from '../expression/syntax';
 import { stopAtSymbol } from '../function-body';
 import { readInteger } from '../machine-options';
 import type { ProgramInfo } from '../program-info';
+import { environmentOf } from '../query-item';
 import { currentAddress } from '../vcpu-view';
 import type { ConsoleContext } from './command';
 
@@ -24,7 +25,7 @@ export const inText = <Result>(text: string, work: () => Result): Result => {
 
 /** @throws ExpressionError */
 export const evaluated = (console: ConsoleContext, text: string): Value =>
-  inText(text, () => evaluate(parseExpression(text), console.session.environment(console.vcpu)));
+  inText(text, () => evaluate(parseExpression(text), environmentOf(console)));
 
 /** A small number that is not an expression of the machine: a count, an id. @throws BadInput */
 export const readCount = (text: string, what: string, most = Number.MAX_SAFE_INTEGER, least = 1): number => {
@@ -70,7 +71,7 @@ export const readMemoryPlace = (console: ConsoleContext, text: string): MemoryPl
   if (prefix !== undefined) return { space: prefix.toLowerCase() as Space, address: evaluated(console, rest).bits };
   return inText(text, () => {
     const expression = parseExpression(text);
-    const environment = console.session.environment(console.vcpu);
+    const environment = environmentOf(console);
     if (expression.kind !== 'memory') return { space: 'linear', address: evaluate(expression, environment).bits };
     const { space, address, size } = locate(expression, environment);
     if (space === 'msr') throw new ExpressionError('a place in memory is wanted', expression);

@@ -4,6 +4,7 @@
  */
 
 import type { Item, Radix } from '../item';
+import type { OuterFrame } from '../name-sources';
 import type { Pause } from '../run-control';
 import type { Session } from '../session';
 import type { Completion } from './completion';
@@ -51,6 +52,8 @@ export interface ConsoleHost {
 export interface ConsoleContext extends ConsoleHost {
   /** The vCPU that is looked at. */
   vcpu: number;
+  /** The frame that is looked at, where it is not the innermost. */
+  frame?: OuterFrame | undefined;
   readonly stops: Stops;
   readonly commands: readonly Command[];
 }

@@ -3,6 +3,7 @@
  * Every list is cut short, so that a program with a hundred thousand symbols is as quick as one with ten.
  */
 
+import { eventKinds, numbersOf } from '../events/kinds';
 import { eventWords } from '../events/spec';
 import { formats } from '../expression/format';
 import { types } from '../expression/parser';
@@ -100,7 +101,9 @@ const names = (console: ConsoleContext, word: string, bracket: string | undefine
     if (mark === '%' && source.kind !== 'register') continue;
     const first = bracket === 'msr' && source.kind === 'model-specific register';
     // Parts (`cr0.pg`, `start.loop`) are offered when their owner is written.
-    const own = source.beginning(prefix, MOST * 4).filter((name) => name.lastIndexOf('.', name.length - 2) <= prefix.length);
+    const own = source
+      .beginning(prefix, MOST * 4)
+      .filter((name) => name.lastIndexOf('.', name.length - 2) <= prefix.length);
     const rows = own.slice(0, MOST).map((label): Completion => {
       const kind = source.kind === 'symbol' ? symbolKind(console.session.info, label) : kindOf[source.kind];
       return { label, kind, detail: source.kind, length };
@@ -155,9 +158,20 @@ export const completeLocation = (console: ConsoleContext, text: string): readonl
 /** Where or what to stop at: a location or an event, then perhaps a condition. */
 export const completeSpec = (console: ConsoleContext, text: string): readonly Completion[] => {
   const condition = /(?:^|\s)if\s(.*)$/s.exec(text)?.[1];
-  if (condition !== undefined) return completeExpression(console, condition);
+  if (condition !== undefined) return [...fieldNames(text, condition), ...completeExpression(console, condition)];
   const word = /[^\s,]*$/.exec(text)?.[0] ?? '';
   const events = starting(word, eventWords, 'keyword');
   if (/\S\s+$/.test(text)) return starting('', ['if', 'hits', 'log'], 'keyword');
   return [...events, ...completeLocation(console, text)];
+};
+
+/** What an event adds to the language. */
+const fieldNames = (text: string, condition: string): Completion[] => {
+  const spec = text.trim().split(/[\s:]/, 1)[0]?.toLowerCase();
+  const kind = eventKinds.find((one) => one === spec);
+  const word = /\w*$/.exec(condition)?.[0] ?? '';
+  if (kind === undefined) return [];
+  return numbersOf(kind)
+    .filter(({ name }) => name.startsWith(word))
+    .map(({ name, help }) => ({ label: name, detail: help, kind: 'field', length: word.length }));
 };

@@ -6,6 +6,7 @@
 import { BadInput } from '../../program/program';
 import { ExpressionError, pointAt } from '../expression/syntax';
 import type { Radix } from '../item';
+import type { OuterFrame } from '../name-sources';
 import { nearest } from '../nearest';
 import type { Pause } from '../run-control';
 import type { Session } from '../session';
@@ -41,6 +42,7 @@ const firstNames = (commands: readonly Command[]): string[] => commands.flatMap(
 
 export class Console implements ConsoleContext {
   vcpu = 0;
+  frame: OuterFrame | undefined;
   readonly stops = new Stops();
   readonly commands: readonly Command[];
   private readonly host: ConsoleHost;

@@ -7,7 +7,7 @@ import { assign, evaluate } from '../expression/evaluator';
 import { parseQuery, type Query } from '../expression/parser';
 import { ExpressionError } from '../expression/syntax';
 import { itemValue } from '../item';
-import { queryItem } from '../query-item';
+import { environmentOf, queryItem } from '../query-item';
 import { valueItem } from '../value-text';
 import { evaluated, inText, readCount } from './arguments';
 import { type Command, type ConsoleContext, lines, type Output } from './command';
@@ -33,7 +33,7 @@ const setQuery = (
 ): string => {
   standing(console);
   const { session, radix } = console;
-  const environment = session.environment(console.vcpu);
+  const environment = environmentOf(console);
   const given = evaluate(value, environment);
   assign(place, given.bits, environment);
   try {
