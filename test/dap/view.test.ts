@@ -283,3 +283,24 @@ describe('disassembly', () => {
     );
   });
 });
+
+test('what another vCPU than the stopped one shows says which one it is', async () => {
+  const client = await open(guest);
+  await client.launch({ stopOnEntry: true, cpus: 2 });
+  await client.stopped();
+  const { stackFrames } = await client.request('stackTrace', { threadId: 2 });
+  const reference = stackFrames[0].instructionPointerReference as string;
+  expect(reference).toMatch(/^cpu1:0x[0-9a-f]+$/);
+  const rip = (await client.scope('Registers', stackFrames[0].id)).find(({ name }) => name === 'rip');
+  expect(rip?.memoryReference).toBe(reference);
+  const own = (await client.scope('Registers')).find(({ name }) => name === 'rip');
+  expect(own?.memoryReference).toBe('0x100000');
+  // Its own space: vCPU 1 waits in real mode, where nothing is paged.
+  const { address, data } = await client.request('readMemory', { memoryReference: 'cpu1:0x100000', count: 4 });
+  expect({ address, data }).toEqual({ address: 'cpu1:0x100000', data: 'SLsAAA==' });
+  const { instructions } = await client.request('disassemble', {
+    memoryReference: 'cpu1:0x100000',
+    instructionCount: 1,
+  });
+  expect(instructions[0]).toMatchObject({ address: '0x100000', instruction: 'dec ax' });
+});

@@ -5,30 +5,33 @@ import { linear } from '../../x86/address';
 import { gprNames64 } from '../../x86/registers';
 import type { Item } from '../item';
 import { partNames, registerPlaces } from '../registers';
-import { codeAddress } from '../vcpu-view';
+import { codeAddress, stackAddress } from '../vcpu-view';
 import { bitNames } from './decode';
 import { flagBitsByName } from './flags';
 import type { Subject } from './scope';
 
 export const registerItems = ({ vcpu: { state }, info }: Subject): Item[] => {
-  const pointer = (name: string, bits: bigint): Item => {
-    const meaning = info.nameOf(linear(bits));
+  /** @param at where it points to, which segments may move */
+  const pointer = (name: string, bits: bigint, at = linear(bits)): Item => {
+    const meaning = info.nameOf(at);
     return {
       name,
       bits,
       size: 8,
       expression: name,
       settable: true,
-      memory: { space: 'linear', address: bits },
+      memory: { space: 'linear', address: at },
       ...(meaning === undefined ? {} : { meaning }),
     };
   };
+  const code = codeAddress(state, state.rip);
+  const inStack = (name: string) => name === 'rsp' || name === 'rbp';
   return [
     ...gprNames64.map((name, index) => ({
-      ...pointer(name, state.gpr(index)),
+      ...pointer(name, state.gpr(index), inStack(name) ? stackAddress(state, state.gpr(index)) : undefined),
       children: () => partItems(state, name),
     })),
-    { ...pointer('rip', state.rip), code: codeAddress(state, state.rip) },
+    { ...pointer('rip', state.rip, code), code },
     flagsItem(state),
   ];
 };
