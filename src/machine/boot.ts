@@ -115,6 +115,8 @@ export const resetCpu = (vcpu: VirtualCpu, featureControl: number, init = false)
   state.setU32(layout.pendingNmi, 0);
   state.setU64(layout.monitor, 0xffffffffffffffffn);
   if (!init) resetMsrs(cpu, { bootstrap: vcpu.index === 0, featureControl });
+  vcpu.vmx?.leave();
+  if (!init) state.setU32(layout.vmxUsed, 0);
   processor.shutdownChain = undefined;
   processor.paging.reset();
   vcpu.engine.settle();

@@ -30,6 +30,14 @@ import { deviceSpaceOf, type Surrounding, surroundingsOf } from './surroundings'
 import { collectCounts, transferEvents } from './transfer-counts';
 import { type SavedTurns, Turns } from './turns';
 import { activity, VirtualCpu } from './virtual-cpu';
+import {
+  type BoardEvents,
+  countsInstructions,
+  exitBeforeTraps,
+  exitForInterrupts,
+  instructionDone,
+  wantsWindow,
+} from './vmx/pending-events';
 import { Watches } from './watches';
 
 export interface MachineOptions {
@@ -301,19 +309,27 @@ export class Machine implements Surrounding {
   }
 
   private execute(vcpu: VirtualCpu, atMost: number, now: number): void {
-    const { engine } = vcpu;
+    const { engine, vmx } = vcpu;
     const before = this.steps.step;
-    if (vcpu.debug.mustStep() || this.watches.mustStep) {
-      if (!this.breakpoints.meets(vcpu)) vcpu.debug.stepOnce();
-    } else
-      engine.run(Math.min(atMost, this.cpus.length > 1 ? this.turns.left : atMost, Math.max(1, this.nextEvent - now)));
+    const counted = vmx !== undefined && countsInstructions(vmx);
+    if (vcpu.debug.mustStep() || this.watches.mustStep || counted) {
+      if (!this.breakpoints.meets(vcpu)) {
+        vcpu.debug.stepOnce();
+        if (counted) instructionDone(vmx);
+      }
+    } else {
+      const due = Math.max(1, Math.min(this.nextEvent, vmx?.timerDeadline ?? this.nextEvent) - now);
+      engine.run(Math.min(atMost, this.cpus.length > 1 ? this.turns.left : atMost, due));
+    }
     if (this.cpus.length > 1) this.turns.spend(this.steps.step - before);
   }
 
   /** Brings what waits for the processor at this boundary; true when that was a step, or stops the run. */
   private attend(vcpu: VirtualCpu): boolean {
-    const { state } = vcpu;
-    if (state.getU32(layout.pendingInit)) {
+    const { state, vmx } = vcpu;
+    if (vmx?.nonRoot && exitBeforeTraps(vmx)) return this.delivered(vcpu);
+    // In VMX root operation INIT waits.
+    if (state.getU32(layout.pendingInit) && !vmx?.on) {
       this.initialise(vcpu);
       return false;
     }
@@ -322,13 +338,15 @@ export class Machine implements Surrounding {
     if (active === activity.shutdown || active === activity.waitForSipi) return false;
     const trapped = vcpu.debug.deliverPending(shadow);
     if (trapped !== 'nothing') return trapped === 'delivered' ? this.delivered(vcpu) : true;
+    if (vmx?.nonRoot && exitForInterrupts(vmx, this.now(), this.eventsFor(vcpu))) return this.delivered(vcpu);
     if (state.getU32(layout.pendingNmi) && !(shadow & 0xb)) {
       state.setU32(layout.pendingNmi, 0);
       deliverNmi(vcpu.cpu, vcpu.engine.withinRepeat);
       return this.delivered(vcpu);
     }
     const waiting = this.devices.interruptPending(vcpu.index);
-    state.setU32(layout.interruptWaiting, waiting ? 1 : 0);
+    const window = vmx !== undefined && wantsWindow(vmx);
+    state.setU32(layout.interruptWaiting, waiting || window ? 1 : 0);
     if (!waiting || shadow & 3 || !(state.getU32(layout.flags) & 0x200)) return false;
     const vector = this.devices.acknowledgeInterrupt(vcpu.index);
     const delivery = deliverInterrupt(vcpu.cpu, vector, vcpu.engine.withinRepeat, () =>
@@ -336,6 +354,13 @@ export class Machine implements Surrounding {
     );
     if (delivery.shutdown) vcpu.processor.shutdownChain = delivery.chain;
     return this.delivered(vcpu);
+  }
+
+  private eventsFor({ index }: VirtualCpu): BoardEvents {
+    return {
+      interruptWaiting: this.devices.interruptPending(index),
+      acknowledge: () => this.devices.acknowledgeInterrupt(index),
+    };
   }
 
   private delivered(vcpu: VirtualCpu): true {

@@ -2,14 +2,17 @@
 
 import type { CodeCache } from './core/code-cache';
 import { type Counters, Engine } from './core/engine';
+import { Fault } from './core/fault';
 import type { Handlers } from './core/handlers';
 import { state as layout } from './core/layout';
 import type { PhysicalMemory } from './core/physical';
 import { CpuState } from './core/state';
 import { Cpu, type Surroundings } from './cpu/cpu';
+import { deliverInjected } from './cpu/interrupt-delivery';
 import type { CpuModel } from './cpu/model';
 import { Processor } from './cpu/processor';
 import { DebugTraps } from './debug-traps';
+import { Vmx } from './vmx/vmx';
 
 /** Activity states, with the values of the VMCS field. */
 export const activity = { active: 0, halted: 1, shutdown: 2, waitForSipi: 3 } as const;
@@ -27,6 +30,7 @@ export class VirtualCpu {
   readonly processor: Processor;
   readonly engine: Engine;
   readonly debug: DebugTraps;
+  readonly vmx: Vmx | undefined;
   /** Other paging structures may be in force. */
   onSpaceChange: (() => void) | undefined;
 
@@ -61,13 +65,41 @@ export class VirtualCpu {
       core.code,
     );
     this.debug = new DebugTraps(this.state, this.processor, this.engine);
+    this.vmx = model.vmx === undefined ? undefined : this.makeVmx(core.counters);
+    this.cpu.vmx = this.vmx;
     this.cpu.watcher = this.engine.data;
     this.processor.debugChanged = () => this.debug.changed();
     physical.onA20(() => this.engine.translationsDropped());
   }
 
+  private makeVmx(counters: Counters): Vmx {
+    const { cpu, state, engine } = this;
+    return new Vmx(cpu, {
+      step: () => counters.step,
+      now: () => cpu.surroundings.now(),
+      switched: () => {
+        engine.settle();
+        this.debug.changed();
+        state.setU32(layout.leave, 1);
+      },
+      inject: (event) => {
+        try {
+          deliverInjected(cpu, event);
+        } catch (fault) {
+          if (!(fault instanceof Fault)) throw fault;
+          cpu.vmx?.deliver(fault, event);
+        }
+      },
+      shutDown: () => {
+        state.setU32(layout.activity, activity.shutdown);
+        this.processor.shutdownChain = [];
+      },
+    });
+  }
+
   /** The state was replaced, by a snapshot's: everything derived from it is made anew. */
   resume(): void {
+    this.vmx?.resume();
     this.engine.translationsDropped();
     this.debug.changed();
     this.engine.settle();

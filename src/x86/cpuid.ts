@@ -3,6 +3,8 @@
  * that Linux shows in /proc/cpuinfo where it has one. Every bit that a preset's data sets must be named here.
  */
 
+import type { CapabilityValues } from './vmx/capabilities';
+
 export type CpuidRegister = 'eax' | 'ebx' | 'ecx' | 'edx';
 
 export interface FeatureBit {
@@ -211,6 +213,8 @@ export interface Preset {
   /** Base frequency in units of 100 MHz, for IA32_PLATFORM_INFO; undefined where the MSR does not exist. */
   readonly ratio?: number;
   readonly leaves: readonly CpuidRow[];
+  /** The VMX capability MSRs, where the processor has VT-x. */
+  readonly vmx?: CapabilityValues;
   /** Has every feature of the machine, also those that the real processor lacks. */
   readonly everything?: boolean;
   /** Revision of the microcode, as IA32_BIOS_SIGN_ID shows it. */

@@ -3,6 +3,8 @@
  * "IA-32 Architectural MSRs"). An address that is not here, or whose feature the model lacks, raises #GP.
  */
 
+import { capabilityMsrs } from './vmx/capabilities';
+
 /** What the value of a write must be. */
 export type MsrFormat =
   /** Any 64 bits. */
@@ -168,8 +170,15 @@ const fixed = {
 
 export type MsrName = keyof typeof fixed;
 
+const vmx: Record<string, MsrRow> = Object.fromEntries(
+  Object.entries(capabilityMsrs).map(([name, address]): [string, MsrRow] => [
+    name,
+    { address, feature: 'vmx', access: 'r', format: 'any', place: 'constant', meaning: 'VMX capabilities' },
+  ]),
+);
+
 /** All of them by name. */
-export const msrs: Readonly<Record<string, MsrRow>> = { ...fixed, ...mtrrs };
+export const msrs: Readonly<Record<string, MsrRow>> = { ...fixed, ...mtrrs, ...vmx };
 
 /** Values that are kept in the layout beside those that are plain slots: the TSC's distance from virtual time. */
 const kept: readonly string[] = [

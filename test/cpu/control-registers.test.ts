@@ -3,14 +3,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { state as layout } from '../../src/machine/core/layout';
 import { CS } from '../../src/machine/core/state';
-import {
-  clts,
-  currentPcid,
-  lmsw,
-  readControlRegister,
-  smsw,
-  writeControlRegister,
-} from '../../src/machine/cpu/control-registers';
+import { clts, lmsw, readControlRegister, smsw, writeControlRegister } from '../../src/machine/cpu/control-registers';
+import { currentPcid } from '../../src/machine/cpu/pcid';
 import { CR0, CR4, EFER } from '../../src/x86/control-registers';
 import { BareCpu } from './bare-cpu';
 

@@ -57,6 +57,8 @@ export class Simulated {
     this.handlers = new Handlers(module);
     this.engine = new Engine(this.state, this.physical, this.architecture(), this.counters, module, this.handlers);
     this.engine.beforeDelivery = (fault) => {
+      // INT3, INT1 and INTO go on to `execute`, behind the instruction.
+      if (fault.why.rule.startsWith('software.')) return false;
       this.end(fault);
       return true;
     };

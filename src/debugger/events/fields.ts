@@ -5,7 +5,6 @@
 
 import type { EventKind, MachineEvent } from '../../machine/core/event';
 import type { Machine } from '../../machine/pc';
-import { hex } from '../../x86/address';
 import { exceptions } from '../../x86/exceptions';
 import { msrAt, msrs } from '../../x86/msrs';
 import { vectorTitle } from '../explain';
@@ -112,5 +111,3 @@ export const commonFields: readonly NumberField[] = [
   },
 ];
 
-/** A number as the grammar and the trees show it. */
-export const fieldText = (value: bigint): string => hex(value);

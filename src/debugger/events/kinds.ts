@@ -21,6 +21,7 @@ import {
   vectorOf,
   writeOf,
 } from './fields';
+import { virtualizationRows } from './virtualization-kinds';
 
 export interface EventRow<Event = MachineEvent> {
   /** For help and completion: what happens. */
@@ -337,6 +338,7 @@ const rows: { readonly [Kind in EventKind]: EventRow<EventOf<Kind>> } = {
     text: ({ by }) => `by ${by}`,
     title: ({ by }) => `reset by ${by}`,
   },
+  ...virtualizationRows,
 };
 
 export const eventKinds = Object.keys(rows) as readonly EventKind[];

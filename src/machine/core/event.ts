@@ -3,6 +3,7 @@
  * traces, the timeline and tests subscribe; while nobody does, only the counters run.
  */
 
+import type { Exit } from './exit';
 import type { Reason } from './fault';
 
 /**
@@ -66,6 +67,25 @@ export type MachineEvent = Position &
     | { readonly kind: 'triple-fault'; readonly chain: readonly FaultRecord[] }
     | { readonly kind: 'not-implemented'; readonly instruction: string }
     | { readonly kind: 'reset'; readonly by: string }
+    | ({ readonly kind: 'vmexit'; readonly vmcs: bigint } & Exit)
+    | { readonly kind: 'vmentry'; readonly vmcs: bigint; readonly launch: boolean; readonly to: bigint }
+    /** A check at VM entry refused: which, and at what stage. */
+    | {
+        readonly kind: 'vmentry-failure';
+        readonly vmcs: bigint;
+        readonly stage: 'controls' | 'host-state' | 'guest-state' | 'msr-loading';
+        readonly rule: string;
+      }
+    /** A VMX instruction failed: with a number (VMfailValid) or without a current VMCS. */
+    | { readonly kind: 'vmfail'; readonly error: number; readonly valid: boolean }
+    | { readonly kind: 'hypercall'; readonly number: bigint }
+    | {
+        readonly kind: 'vmcs';
+        readonly field: string;
+        readonly encoding: number;
+        readonly access: 'r' | 'w';
+        readonly value: bigint;
+      }
   );
 
 export type EventKind = MachineEvent['kind'];

@@ -78,6 +78,18 @@ export const state = struct(0, {
   /** MONITOR: address of the armed line, or all ones. */
   monitor: 8,
 
+  /** VMX operation: on, non-root, VMXON region, slot of the current VMCS (0 none), an MTF VM exit that is due. */
+  vmxOn: 4,
+  vmxNonRoot: 4,
+  /** VMXON was executed since power-on: there may be active VMCSs. */
+  vmxUsed: 4,
+  vmxonPointer: 8,
+  vmcsSlot: 4,
+  trapFlagPending: 4,
+  tprExitPending: 4,
+  /** Virtual time (a float) at which the VMX-preemption timer reaches 0. */
+  timerDeadline: 8,
+
   /** One slot for each model-specific register that is kept as a plain value; order: x86/msrs.ts. */
   msr: 96 * 8,
 
@@ -158,9 +170,21 @@ export const vcpu = (() => {
   /** Architectural TLBs: bytes, see cpu/tlb.ts for what is in them. */
   const tlb = align(xsave + XSAVE_SIZE, 4096);
   const tlbSize = 256 * 1024;
-  const fastTables = tlb + tlbSize;
+  /** Active VMCSs, see vmx/vmcs.ts. */
+  const vmcs = tlb + tlbSize;
+  const vmcsSize = 16 * 8192;
+  const fastTables = vmcs + vmcsSize;
   const jumpCaches = fastTables + 2 * fast.size;
-  return { xsave, tlb, tlbSize, fastTables, jumpCaches, size: align(jumpCaches + 2 * JUMP_BYTES, 65536) } as const;
+  return {
+    xsave,
+    tlb,
+    tlbSize,
+    vmcs,
+    vmcsSize,
+    fastTables,
+    jumpCaches,
+    size: align(jumpCaches + 2 * JUMP_BYTES, 65536),
+  } as const;
 })();
 
 /** Size of one privilege's jump cache in bytes. */

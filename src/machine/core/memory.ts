@@ -17,6 +17,7 @@ export class CoreMemory {
   u32!: Uint32Array;
   i32!: Int32Array;
   u64!: BigUint64Array;
+  f64!: Float64Array;
   view!: DataView;
   /** First address of the pool that is not a frame yet. */
   private free: number;
@@ -36,6 +37,7 @@ export class CoreMemory {
     this.u32 = new Uint32Array(buffer);
     this.i32 = new Int32Array(buffer);
     this.u64 = new BigUint64Array(buffer);
+    this.f64 = new Float64Array(buffer);
     this.view = new DataView(buffer);
   }
 

@@ -52,6 +52,12 @@ export class CpuState {
   setU64(offset: number, value: bigint): void {
     this.memory.u64[(this.base + offset) >>> 3] = value;
   }
+  getF64(offset: number): number {
+    return this.memory.f64[(this.base + offset) >>> 3] as number;
+  }
+  setF64(offset: number, value: number): void {
+    this.memory.f64[(this.base + offset) >>> 3] = value;
+  }
   getU32(offset: number): number {
     return this.memory.u32[(this.base + offset) >>> 2] as number;
   }

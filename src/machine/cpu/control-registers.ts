@@ -8,12 +8,14 @@ import { CR0, CR4, cr0Bits, cr4Bits, EFER, implemented } from '../../x86/control
 import { access } from '../../x86/descriptors';
 import { exception } from '../../x86/exceptions';
 import type { RuleId } from '../../x86/rules';
+import { Fault } from '../core/fault';
 import { state as layout } from '../core/layout';
 import { CS, TR } from '../core/state';
 import type { Cpu } from './cpu';
 import { LONG, modeNames, modeOf } from './mode';
 import type { CpuModel } from './model';
 import { pagingMode, pdpteReserved } from './page-walk';
+import { currentPcid } from './pcid';
 import { require64BitMode, requireCpl0 } from './privilege';
 import { refuse } from './refusal';
 
@@ -36,14 +38,11 @@ const lowestBit = (bits: bigint): number => {
   return bit;
 };
 
-/** PCID of the present address space: 0 unless CR4.PCIDE. */
-export const currentPcid = (cpu: Cpu): number =>
-  cpu.state.getU32(layout.cr4) & CR4.PCIDE ? cpu.state.getU32(layout.cr3) & 0xfff : 0;
-
 /** MOV r, CRn. @throws Fault #UD, #GP(0) */
 export const readControlRegister = (cpu: Cpu, register: ControlRegister): bigint => {
   const existing = check(cpu, register);
-  const value = registerValue(cpu, existing);
+  const own = registerValue(cpu, existing);
+  const value = existing === 0 || existing === 4 ? (cpu.vmx?.shadowed(existing, own) ?? own) : own;
   cpu.surroundings.emit('cr', () => ({ register: existing, access: 'r', value }));
   return value;
 };
@@ -63,18 +62,19 @@ const check = (cpu: Cpu, register: ControlRegister): Existing => {
   return register as Existing;
 };
 
-const registerValue = ({ state, surroundings }: Cpu, register: Existing): bigint => {
+const registerValue = ({ state, surroundings, vmx }: Cpu, register: Existing): bigint => {
   if (register === 0) return state.cr0;
   if (register === 2) return state.cr2;
   if (register === 3) return state.cr3;
   if (register === 4) return state.cr4;
-  return BigInt(surroundings.apic.taskPriority());
+  return BigInt(vmx?.readTaskPriority() ?? surroundings.apic.taskPriority());
 };
 
 /** @throws Fault #GP(0) */
-export const setCr0 = (cpu: Cpu, value: bigint): void => {
+export const setCr0 = (cpu: Cpu, given: bigint): void => {
   const { state } = cpu;
-  if (value >> 32n) bad('cr0.reserved', 'CR0', value, lowestBit(value & ~MASK32));
+  if (given >> 32n) bad('cr0.reserved', 'CR0', given, lowestBit(given & ~MASK32));
+  const value = cpu.vmx?.admitted(0, state.cr0, given) ?? given;
   // Reserved bits of the lower half are ignored; ET is always 1.
   const next = Number((value & CR0_WRITABLE) | BigInt(CR0.ET));
   const before = state.getU32(layout.cr0);
@@ -137,10 +137,11 @@ export const setCr3 = (cpu: Cpu, value: bigint): void => {
 };
 
 /** @throws Fault #GP(0) */
-export const setCr4 = (cpu: Cpu, value: bigint): void => {
+export const setCr4 = (cpu: Cpu, given: bigint): void => {
   const { state, model } = cpu;
-  const reserved = value & ~BigInt(cr4Implemented(model));
-  if (reserved) bad('cr4.reserved', 'CR4', value, lowestBit(reserved));
+  const reserved = given & ~BigInt(cr4Implemented(model));
+  if (reserved) bad('cr4.reserved', 'CR4', given, lowestBit(reserved));
+  const value = cpu.vmx?.admitted(4, state.cr4, given) ?? given;
   const before = state.getU32(layout.cr4);
   const next = Number(value);
   const changed = before ^ next;
@@ -170,6 +171,7 @@ export const cr4Implemented = (model: CpuModel): number => implemented(cr4Bits, 
 
 const setCr8 = (cpu: Cpu, value: bigint): void => {
   if (value >> 4n) bad('cr8.reserved', 'CR8', value, 4 + lowestBit(value >> 4n));
+  if (cpu.vmx?.writeTaskPriority(Number(value))) return;
   cpu.surroundings.apic.setTaskPriority(Number(value));
 };
 
@@ -198,6 +200,17 @@ const fetchPdptes = (cpu: Cpu, cr3: bigint): bigint[] => {
   });
 };
 
+/** Fills the PDPTE registers from the table at CR3, as a VM exit does; false where an entry is bad. */
+export const loadPdptes = (cpu: Cpu, cr3: bigint): boolean => {
+  try {
+    storePdptes(cpu, fetchPdptes(cpu, cr3));
+    return true;
+  } catch (error) {
+    if (error instanceof Fault) return false;
+    throw error;
+  }
+};
+
 const storePdptes = ({ state }: Cpu, entries: readonly bigint[]): void => {
   entries.forEach((entry, i) => {
     state.setU64(layout.pdpte + i * 8, entry);
@@ -216,7 +229,7 @@ export const lmsw = (cpu: Cpu, source: number): void => {
 /** SMSW: CR0, of which the instruction stores as much as its operand holds. @throws Fault #GP(0) with UMIP */
 export const smsw = (cpu: Cpu): bigint => {
   checkUmip(cpu, 'smsw');
-  const value = cpu.state.cr0;
+  const value = cpu.vmx?.shadowed(0, cpu.state.cr0) ?? cpu.state.cr0;
   cpu.surroundings.emit('cr', () => ({ register: 0, access: 'r', value }));
   return value;
 };
@@ -224,7 +237,8 @@ export const smsw = (cpu: Cpu): bigint => {
 /** @throws Fault #GP(0) */
 export const clts = (cpu: Cpu): void => {
   requireCpl0(cpu, 'clts');
-  const value = cpu.state.cr0 & ~BigInt(CR0.TS);
+  const cleared = cpu.state.cr0 & ~BigInt(CR0.TS);
+  const value = cpu.vmx?.admitted(0, cpu.state.cr0, cleared) ?? cleared;
   cpu.state.cr0 = value;
   cpu.modeChanged();
   cpu.surroundings.emit('cr', () => ({ register: 0, access: 'w', value }));

@@ -8,6 +8,7 @@ import type { AccessSize, PhysicalMemory } from '../core/physical';
 import type { CpuState } from '../core/state';
 import type { CpuModel } from './model';
 import type { Paging } from './paging';
+import type { Virtualization } from './virtualization';
 
 /**
  * What an access may do: explicit ones have the program's rights, those to the stack of a more privileged ring the rights
@@ -61,6 +62,8 @@ export class Cpu {
   linear!: LinearMemory;
   watcher: Watcher | undefined;
   paging!: Paging;
+  /** VT-x, where the model has it. */
+  vmx: Virtualization | undefined;
 
   constructor(
     readonly state: CpuState,

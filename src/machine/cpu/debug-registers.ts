@@ -50,13 +50,19 @@ export const writeDebugRegister = (cpu: Cpu, register: number, value: bigint): v
   if (real === 7) cpu.translationsDropped();
 };
 
+/** What is checked before a VM exit that MOV DR may cause. @throws Fault #UD, #GP(0) */
+export const checkDebugRegister = (cpu: Cpu, register: number): void => {
+  const alias = register === 4 || register === 5;
+  if (register > 7 || (alias && cpu.state.getU32(layout.cr4) & CR4.DE))
+    refuse(exception.UD, 'dr.undefined', undefined, { register: `DR${register}`, bit: cr4Bits.DE.bit });
+  requireCpl0(cpu, `mov dr${register}`);
+};
+
 /** The register meant: DR4 and DR5 are other names of DR6 and DR7 unless CR4.DE. */
 const check = (cpu: Cpu, register: number): number => {
   const { state } = cpu;
   const alias = register === 4 || register === 5;
-  if (register > 7 || (alias && state.getU32(layout.cr4) & CR4.DE))
-    refuse(exception.UD, 'dr.undefined', undefined, { register: `DR${register}`, bit: cr4Bits.DE.bit });
-  requireCpl0(cpu, `mov dr${register}`);
+  checkDebugRegister(cpu, register);
   if (state.dr(7) & BigInt(DR7.GD))
     throw debugException(cpu, DR6.BD, { rule: 'dr.general-detect', register: 'DR7', bit: dr7Bits.GD.bit });
   return alias ? register + 2 : register;

@@ -21,6 +21,7 @@ export const machineFeatures: ReadonlySet<string> = new Set([
   'pse36',
   'monitor',
   'cx16',
+  'vmx',
   'pcid',
   'x2apic',
   'movbe',

@@ -12,10 +12,11 @@ import { Fault } from '../core/fault';
 import { state as layout } from '../core/layout';
 import type { Cpu } from './cpu';
 import { deliverInLongMode } from './long-mode-delivery';
-import { ioplOf, modeOf, VIRTUAL_8086 } from './mode';
+import { ioplOf, LONG, modeOf, VIRTUAL_8086 } from './mode';
 import { deliverInProtectedMode } from './protected-mode-delivery';
 import { deliverInRealMode } from './real-mode-delivery';
 import { refuse } from './refusal';
+import { type GuestEvent, VmExit } from './virtualization';
 
 /** How a delivery ended: in a handler, or with the faults that led to the shutdown, first to last. */
 export type Delivery =
@@ -41,11 +42,15 @@ export const deliverFault = (
   resume = resumes(fault.vector),
   interrupted?: number,
 ): Delivery => {
+  if (cpu.vmx?.nonRoot || fault instanceof VmExit) {
+    cpu.vmx?.deliver(fault);
+    return DELIVERED;
+  }
   let current = fault;
   let chain: FaultRecord[] | undefined;
   let during = interrupted;
   for (let again = resume; ; again = resumes(current.vector)) {
-    const second = raise(cpu, current, again, during);
+    const second = raiseOnce(cpu, current, again, during);
     if (second === undefined) return DELIVERED;
     during = current.vector;
     chain ??= [recordOf(cpu, current)];
@@ -100,11 +105,12 @@ export const softwareInterrupt = (cpu: Cpu, vector: number, nextRip: bigint, kin
   deliver(cpu, vector, kind === 'int1' ? 1 : 0, undefined, nextRip, state.rflags & ~flagBits.RF);
 };
 
-const resumes = (vector: number): boolean =>
+/** Is RF set in the image that an exception of this vector pushes? */
+export const resumes = (vector: number): boolean =>
   vector === exception.DF || (vector !== exception.DB && exceptionOf(vector)?.type === 'fault');
 
 /** One attempt, perhaps while another vector was being delivered; what it threw, if anything. */
-const raise = (cpu: Cpu, fault: Fault, resume: boolean, during: number | undefined): Fault | undefined => {
+export const raiseOnce = (cpu: Cpu, fault: Fault, resume: boolean, during: number | undefined): Fault | undefined => {
   const { state } = cpu;
   const { vector, errorCode, address, why } = fault;
   if (address !== undefined && vector === exception.PF) state.cr2 = address;
@@ -128,15 +134,27 @@ const raise = (cpu: Cpu, fault: Fault, resume: boolean, during: number | undefin
 };
 
 const deliverEvent = (cpu: Cpu, vector: number, resume: boolean): Delivery => {
-  const { state } = cpu;
+  const { state, vmx } = cpu;
   try {
     const flags = resume ? state.rflags | flagBits.RF : state.rflags;
     deliver(cpu, vector, 1, undefined, state.rip, flags);
   } catch (fault) {
-    if (fault instanceof Fault) return deliverFault(cpu, fault, undefined, vector);
-    throw fault;
+    if (!(fault instanceof Fault)) throw fault;
+    if (!vmx?.nonRoot) return deliverFault(cpu, fault, undefined, vector);
+    vmx.deliver(fault, { vector, type: vector === exception.NMI ? 'nmi' : 'external-interrupt' });
   }
   return DELIVERED;
+};
+
+/** Delivers what a VM entry injects. @throws Fault, as the guest's */
+export const deliverInjected = (cpu: Cpu, { vector, type, errorCode, length }: GuestEvent): void => {
+  const { state } = cpu;
+  const software = length !== undefined;
+  const next = state.rip + BigInt(length ?? 0);
+  const returnRip = modeOf(state) === LONG ? BigInt.asUintN(64, next) : BigInt.asUintN(32, next);
+  if (type === 'nmi') state.setU32(layout.interruptibility, state.getU32(layout.interruptibility) | BLOCKED_BY_NMI);
+  const external = software && type !== 'privileged-software-exception' ? 0 : 1;
+  deliver(cpu, vector, external, errorCode, returnRip, state.rflags);
 };
 
 /** @throws Fault */

@@ -32,7 +32,8 @@ const BLOCKED_BY_NMI = 8;
 export const iret = (cpu: Cpu, size: OperandSize, nextRip: bigint): void => {
   const { state } = cpu;
   // NMIs are unblocked even by an IRET that faults: vol. 3, "Handling Multiple NMIs".
-  state.setU32(layout.interruptibility, state.getU32(layout.interruptibility) & ~BLOCKED_BY_NMI);
+  if (cpu.vmx?.iretUnblocks ?? true)
+    state.setU32(layout.interruptibility, state.getU32(layout.interruptibility) & ~BLOCKED_BY_NMI);
   const mode = modeOf(state);
   if (mode < PROTECTED) {
     returnInRealMode(cpu, mode, size);

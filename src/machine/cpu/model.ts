@@ -2,7 +2,9 @@
 
 import { type CpuidRegister, type CpuidRow, featureBits, isFeatureRegister, type Preset } from '../../x86/cpuid';
 import { presetNamed, presets } from '../../x86/presets';
+import type { CapabilityValues } from '../../x86/vmx/capabilities';
 import { leafFeature, machineFeatures } from './features';
+import { maskCapabilities } from './vmx-features';
 
 export interface CpuidResult {
   eax: number;
@@ -20,6 +22,8 @@ export interface CpuModel {
   /** Base frequency in units of 100 MHz; undefined: no IA32_PLATFORM_INFO. */
   readonly ratio?: number;
   readonly microcode?: number;
+  /** The VMX capability MSRs as this machine shows them, where the model has VT-x. */
+  readonly vmx?: CapabilityValues;
   /** Is a feature of x86/cpuid.ts advertised? */
   has(feature: string): boolean;
   /** The masked leaf; bits that follow the processor's state are added by cpuid.ts. */
@@ -39,12 +43,13 @@ const EXTENDED = 0x80000000;
 
 /** Features that a preset has here. */
 const featuresOf = (preset: Preset): ReadonlySet<string> => {
-  if (preset.everything) return machineFeatures;
-  const has = new Set<string>();
+  const has = new Set<string>(preset.everything ? machineFeatures : []);
   for (const name of machineFeatures) {
     const bit = featureBits.get(name);
     if (bit && (presetValue(preset, bit.leaf, bit.register) >>> bit.bit) & 1) has.add(name);
   }
+  // VT-x is nothing without the values of its capability MSRs.
+  if (preset.vmx === undefined) has.delete('vmx');
   return has;
 };
 
@@ -76,8 +81,10 @@ export const makeModel = (name: string, topology: Topology = { cpus: 1, index: 0
   for (const row of preset.leaves) table.set(`${row[0]}.${row[1]}`, masked(row, has, topology));
   const largest = { basic: presetValue(preset, BASIC, 'eax'), extended: presetValue(preset, EXTENDED, 'eax') };
   const zeros: CpuidResult = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
+  const vmx = has.has('vmx') && preset.vmx !== undefined ? maskCapabilities(preset.vmx, has) : undefined;
   return {
     name,
+    ...(vmx === undefined ? {} : { vmx }),
     physicalBits: presetValue(preset, 0x80000008, 'eax') & 0xff,
     frequency: preset.frequency,
     ...(preset.ratio === undefined ? {} : { ratio: preset.ratio }),

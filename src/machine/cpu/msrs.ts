@@ -7,6 +7,7 @@ import { EFER, eferBits, implemented } from '../../x86/control-registers';
 import { exception } from '../../x86/exceptions';
 import { isX2apicMsr, type MsrName, type MsrRow, miscEnable, msrAt, msrSlots, msrs } from '../../x86/msrs';
 import type { RuleId } from '../../x86/rules';
+import { type CapabilityMsr, capabilityMsrAt, capabilityMsrs } from '../../x86/vmx/capabilities';
 import { state as layout } from '../core/layout';
 import { FS, GS } from '../core/state';
 import type { Cpu } from './cpu';
@@ -36,6 +37,8 @@ export const hasMsr = (cpu: Cpu, address: number): boolean => {
 
 const exists = (cpu: Cpu, address: number, { feature }: MsrRow): boolean =>
   (feature === undefined || cpu.model.has(feature)) &&
+  (capabilityMsrAt(address) === undefined ||
+    cpu.model.vmx?.[capabilityMsrAt(address) as CapabilityMsr] !== undefined) &&
   (address !== msrs.MSR_PLATFORM_INFO?.address || cpu.model.ratio !== undefined);
 
 const inX2apicMode = (cpu: Cpu): boolean =>
@@ -44,7 +47,12 @@ const inX2apicMode = (cpu: Cpu): boolean =>
 
 /** Value of the time stamp counter. */
 export const timeStamp = (cpu: Cpu): bigint =>
-  BigInt.asUintN(64, BigInt(cpu.surroundings.now()) + cpu.state.getU64(msrOffset('IA32_TIME_STAMP_COUNTER')));
+  BigInt.asUintN(
+    64,
+    BigInt(cpu.surroundings.now()) +
+      cpu.state.getU64(msrOffset('IA32_TIME_STAMP_COUNTER')) +
+      (cpu.vmx?.tscOffset ?? 0n),
+  );
 
 const no = (rule: RuleId, address: number, value?: bigint, bit?: number): never =>
   refuse(exception.GP, rule, 0, {
@@ -95,6 +103,9 @@ const currentValue = (cpu: Cpu, name: string, row: MsrRow): bigint => {
 };
 
 const constants: Readonly<Record<string, (cpu: Cpu) => bigint>> = {
+  ...Object.fromEntries(
+    (Object.keys(capabilityMsrs) as CapabilityMsr[]).map((name) => [name, (cpu: Cpu) => cpu.model.vmx?.[name] ?? 0n]),
+  ),
   MSR_PLATFORM_INFO: (cpu) => BigInt(cpu.model.ratio ?? 0) << 8n,
   IA32_MTRRCAP: () => MTRR_CAPABILITIES,
 };

@@ -9,10 +9,23 @@ import type { PagingRule } from '../../x86/rules/paging';
 import { state } from '../core/layout';
 import type { PhysicalMemory } from '../core/physical';
 import type { CpuState } from '../core/state';
+import { type EptWalk, eptAccess } from './ept';
 import type { CpuModel } from './model';
 
 /** Combined rights of a translation, as a walk finds them and a TLB entry keeps them. */
-export const right = { write: 1, user: 2, noExecute: 4, dirty: 8, global: 16, pageSize: 0x60 } as const;
+export const right = {
+  write: 1,
+  user: 2,
+  noExecute: 4,
+  dirty: 8,
+  global: 16,
+  pageSize: 0x60,
+  /** What EPT forbids, and whether a write has to set its dirty flag first. */
+  eptNoRead: 0x80,
+  eptNoWrite: 0x100,
+  eptNoExecute: 0x200,
+  eptClean: 0x400,
+} as const;
 /** Codes in `right.pageSize`. */
 export const pageSize = { small: 0, twoMiB: 0x20, fourMiB: 0x40, oneGiB: 0x60 } as const;
 export const pageBytes = (rights: number): number =>
@@ -56,7 +69,14 @@ export class PageWalk {
   /** Rights and first byte of the page found. */
   rights = 0;
   base = 0;
+  /** The guest's physical addresses are translated by this, where a guest runs with EPT. */
+  ept: EptWalk | undefined;
+  /** Where the entries lie in physical memory. */
+  private readonly host = new Float64Array(4);
+  /** Guest-physical address of the entry that EPT did not let the walk read or mark; -1: none. */
+  refusedEntry = -1;
   private entryLow = 0;
+  private entryHost = 0;
   private entryHigh = 0;
   private readonly beyond: number;
   private readonly oneGiB: boolean;
@@ -78,11 +98,12 @@ export class PageWalk {
 
   /**
    * Walks to the page of a linear address, given as two halves. Undefined when a page is mapped: `base` and `rights`
-   * hold it; otherwise the rule that the last entry read breaks.
+   * hold it; otherwise the rule that the last entry read breaks, or 'walk.ept' where EPT forbids reading the entry.
    */
-  descend(linearLow: number, linearHigh: number): 'walk.present' | 'walk.reserved' | undefined {
+  descend(linearLow: number, linearHigh: number): 'walk.present' | 'walk.reserved' | 'walk.ept' | undefined {
     const cr4 = this.state.getU32(state.cr4);
     this.depth = 0;
+    this.refusedEntry = -1;
     if (!(cr4 & CR4.PAE)) return this.descend32(linearLow, cr4);
     const efer = this.state.getU32(state.efer);
     const cr3 = this.state.getU32(state.cr3);
@@ -108,7 +129,7 @@ export class PageWalk {
     }
     for (; ; level++) {
       const address = table + this.index(level, linearLow, linearHigh) * 8;
-      this.fetch(address, 8);
+      if (!this.fetch(address, 8)) return 'walk.ept';
       const low = this.entryLow;
       const high = this.entryHigh;
       this.record(address, low, high, level);
@@ -140,9 +161,9 @@ export class PageWalk {
     }
   }
 
-  private descend32(linear: number, cr4: number): 'walk.present' | 'walk.reserved' | undefined {
+  private descend32(linear: number, cr4: number): 'walk.present' | 'walk.reserved' | 'walk.ept' | undefined {
     const directory = ((this.state.getU32(state.cr3) & 0xfffff000) >>> 0) + (linear >>> 22) * 4;
-    this.fetch(directory, 4);
+    if (!this.fetch(directory, 4)) return 'walk.ept';
     const pde = this.entryLow;
     this.record(directory, pde, 0, PD);
     if (!(pde & P)) return 'walk.present';
@@ -156,7 +177,7 @@ export class PageWalk {
       return undefined;
     }
     const table = ((pde & 0xfffff000) >>> 0) + ((linear >>> 12) & 0x3ff) * 4;
-    this.fetch(table, 4);
+    if (!this.fetch(table, 4)) return 'walk.ept';
     const pte = this.entryLow;
     this.record(table, pte, 0, PT);
     if (!(pte & P)) return 'walk.present';
@@ -165,17 +186,25 @@ export class PageWalk {
     return undefined;
   }
 
-  /** Sets the accessed bits of the walk and, for a write, the dirty bit of its leaf; from the top, as they were read. */
-  mark(write: boolean): void {
+  /**
+   * Sets the accessed bits of the walk and, for a write, the dirty bit of its leaf; from the top, as they were read. False
+   * where EPT does not let it: `refusedEntry` says which.
+   */
+  mark(write: boolean): boolean {
     const leaf = this.depth - 1;
     for (let i = 0; i <= leaf; i++) {
       if (this.isRegister(i)) continue;
       const low = this.low[i] as number;
       const wanted = write && i === leaf ? low | A | D : low | A;
       if (wanted === low) continue;
-      this.physical.write(this.physical.gate(this.address[i] as number), 1, BigInt(wanted & 0xff));
+      if (this.ept !== undefined && this.ept.translate(this.address[i] as number, eptAccess.write) < 0) {
+        this.refusedEntry = this.address[i] as number;
+        return false;
+      }
+      this.physical.write(this.physical.gate(this.host[i] as number), 1, BigInt(wanted & 0xff));
     }
     if (write) this.rights |= right.dirty;
+    return true;
   }
 
   /** Index of the entry that refuses: the first from the top without the right; for `walk.smep` and `walk.smap` the leaf. */
@@ -221,12 +250,22 @@ export class PageWalk {
     this.low[at] = low;
     this.high[at] = high;
     this.level[at] = level;
+    this.host[at] = this.entryHost;
   }
 
-  /** Reads an entry of 4 or 8 bytes, aligned, as every access through the A20 gate. */
-  private fetch(address: number, bytes: 4 | 8): void {
-    const { physical } = this;
-    const at = physical.gate(address);
+  /** Reads an entry of 4 or 8 bytes, aligned, as every access through the A20 gate; false where EPT forbids it. */
+  private fetch(address: number, bytes: 4 | 8): boolean {
+    const { physical, ept } = this;
+    const host =
+      ept === undefined
+        ? address
+        : ept.translate(address, ept.accessedDirty ? eptAccess.read | eptAccess.write : eptAccess.read);
+    this.entryHost = host;
+    if (host < 0) {
+      this.refusedEntry = address;
+      return false;
+    }
+    const at = physical.gate(host);
     const { memory } = physical;
     const frame = at < HIGH ? memory.readable(at >>> 12) : 0;
     if (frame !== 0) {
@@ -237,6 +276,7 @@ export class PageWalk {
       this.entryLow = this.ask(at);
       this.entryHigh = bytes === 8 ? this.ask(at + 4) : 0;
     }
+    return true;
   }
 
   /** Tables in a device's window, or where nothing is. */

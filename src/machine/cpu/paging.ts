@@ -9,12 +9,16 @@
 
 import { CR0, CR4, EFER } from '../../x86/control-registers';
 import type { PagingRule } from '../../x86/rules/paging';
+import { exitReasons } from '../../x86/vmx/exit-reasons';
 import { Fault, type Reason } from '../core/fault';
 import { access, state } from '../core/layout';
 import type { Cpu } from './cpu';
+import { EptWalk, eptAccess } from './ept';
 import { isCanonical } from './mode';
 import { levels, PageWalk, pageBytes, pagingMode, right } from './page-walk';
+import { currentPcid } from './pcid';
 import { Tlb } from './tlb';
+import { type Exit, VM_EXIT, VmExit } from './virtualization';
 
 /** Who accesses: the program, or the processor itself on its behalf (tables, TSS, inner stacks), which is never user. */
 export const accessor = { supervisor: 0, user: 1, implicit: 2 } as const;
@@ -72,6 +76,7 @@ export class Paging {
   translate(low: number, high: number, kind: AccessKind, who: Accessor, stack = false): number {
     this.who = who;
     if (!(this.state.getU32(state.cr0) & CR0.PG)) {
+      if (this.ept !== undefined) return this.translateGuest(low >>> 0, low, kind);
       this.page = low >>> 12;
       this.rights = right.write | right.user | right.dirty;
       return low >>> 0;
@@ -85,7 +90,7 @@ export class Paging {
     if (this.keep && this.tlb.lookup(kind === access.execute, low, high)) {
       const { rights, page } = this.tlb;
       if (this.refusal(rights, kind, who) === undefined) {
-        if (!write || rights & right.dirty) {
+        if ((!write || rights & right.dirty) && !this.eptRefuses(rights, kind)) {
           if (this.checkStale) this.compare(low, high, page, rights);
           this.page = page;
           this.rights = rights;
@@ -112,22 +117,126 @@ export class Paging {
       const { tlb } = this;
       const cached = this.keep && (tlb.lookup(false, low, high) || tlb.lookup(true, low, high));
       if (cached && tlb.dropPage(low, high)) this.cpu.translationsDropped();
+      if (rule === 'walk.ept') return this.refuseByEpt(walk.refusedEntry, low, high, kind, false);
       this.refuse(PF, this.errorCode(rule, kind, who), low, high, rule);
       return -1;
     }
-    walk.mark(write);
+    if (!walk.mark(write)) return this.refuseByEpt(walk.refusedEntry, low, high, access.write, false);
     const { base, rights } = walk;
     const inPage = low & (pageBytes(rights) - 1) & 0xfffff000;
     const physical = base + inPage;
+    if (this.ept !== undefined) {
+      const host = this.ept.translate(physical + (low & 0xfff), eptKinds[kind]);
+      if (host < 0) return this.refuseByEpt(physical + (low & 0xfff), low, high, kind, true);
+      return this.combine(low, high, kind, host, rights & ~right.pageSize);
+    }
     this.page = physical / 4096;
     this.rights = rights;
-    if (this.keep) this.fill(low, high, kind === access.execute, physical);
+    if (this.keep) this.fill(low, high, kind === access.execute, base, rights);
     return physical + (low & 0xfff);
   }
 
-  private fill(low: number, high: number, instruction: boolean, physical: number): void {
+  // Guests with EPT: combined mappings are cached by 4 KiB, with what EPT forbids beside the guest's own rights.
+
+  /** EPT of the guest that runs; its walk for people has one of its own. */
+  private ept: EptWalk | undefined;
+
+  private combine(low: number, high: number, kind: AccessKind, host: number, guestRights: number): number {
+    const { ept } = this;
+    const page = host - (low & 0xfff);
+    const rights = guestRights | (ept === undefined ? 0 : eptRights(ept));
+    this.page = page / 4096;
+    this.rights = rights;
+    if (this.keep) this.fill(low, high, kind === access.execute, page, rights);
+    return host;
+  }
+
+  /** Without paging the linear address is the guest-physical one. */
+  private translateGuest(guest: number, low: number, kind: AccessKind): number {
+    const { ept, tlb } = this;
+    if (ept === undefined) return guest;
+    if (this.keep && tlb.lookup(kind === access.execute, low, 0) && !this.eptRefuses(tlb.rights, kind)) {
+      this.page = tlb.page;
+      this.rights = tlb.rights;
+      return tlb.page * 4096 + (low & 0xfff);
+    }
+    const host = ept.translate(guest, eptKinds[kind]);
+    if (host < 0) return this.refuseByEpt(guest, low, 0, kind, true);
+    return this.combine(low, 0, kind, host, right.write | right.user | right.dirty);
+  }
+
+  private eptRefuses(rights: number, kind: AccessKind): boolean {
+    if (this.ept === undefined) return false;
+    if (kind === access.execute) return (rights & right.eptNoExecute) !== 0;
+    if (kind === access.read) return (rights & right.eptNoRead) !== 0;
+    return (rights & (right.eptNoWrite | right.eptClean)) !== 0;
+  }
+
+  /** The exit that stands for the last refusal by EPT. */
+  private eptExit: Exit | undefined;
+
+  private refuseByEpt(guest: number, low: number, high: number, kind: AccessKind, final: boolean): number {
+    const { ept, tlb } = this;
+    if (ept === undefined) return -1;
+    if (this.keep && tlb.dropPage(low, high)) this.cpu.translationsDropped();
+    const walks = !final && ept.accessedDirty ? eptAccess.read | eptAccess.write : undefined;
+    this.eptExit = eptExit(ept, guest, join(low, high), walks ?? eptKinds[kind], final);
+    this.refuse(VM_EXIT, 0, low, high, undefined);
+    return -1;
+  }
+
+  /** A guest's translations from now on: by VPID, and by EPT where there is a pointer. Intel SDM vol. 3, "VPIDs". */
+  enterSpace(vpid: number, eptPointer: bigint | undefined): void {
+    this.vpid = vpid;
+    this.takePointer(eptPointer);
+    // Without a VPID the guest shares number 0 with the host, and nothing of it survives.
+    if (vpid === 0) this.tlb.dropVpid(0, true);
+    this.tlb.select(currentPcid(this.cpu), vpid, this.ep4ta);
+    this.cpu.translationsDropped();
+  }
+  /** After a snapshot was restored: as `enterSpace`, but what is cached stays. */
+  resumeSpace(vpid: number, eptPointer: bigint | undefined): void {
+    this.vpid = vpid;
+    this.takePointer(eptPointer);
+    this.cpu.translationsDropped();
+  }
+  private takePointer(eptPointer: bigint | undefined): void {
+    this.ep4ta = eptPointer === undefined ? 0 : Number((eptPointer >> 12n) & 0xff_ffff_ffffn);
+    if (eptPointer !== undefined) {
+      this.eptWalk ??= new EptWalk(this.cpu.physical, this.cpu.model);
+      this.eptLook ??= new EptWalk(this.cpu.physical, this.cpu.model, true);
+      this.eptWalk.select(eptPointer);
+      this.eptLook.select(eptPointer);
+    }
+    this.useEpt(eptPointer !== undefined);
+  }
+  /** Back to root operation; `forget` what VPID 0 holds. */
+  leaveSpace(forget: boolean): void {
+    this.vpid = 0;
+    this.ep4ta = 0;
+    this.useEpt(false);
+    if (forget) this.tlb.dropVpid(0, true);
+    this.tlb.select(currentPcid(this.cpu));
+    this.cpu.translationsDropped();
+  }
+  private vpid = 0;
+  private ep4ta = 0;
+  private eptWalk: EptWalk | undefined;
+  private eptLook: EptWalk | undefined;
+  private useEpt(on: boolean): void {
+    this.ept = on ? this.eptWalk : undefined;
+    this.walk.ept = this.ept;
+    this.look.ept = on ? this.eptLook : undefined;
+  }
+  /** The EPT walk for people, where a guest runs with EPT. */
+  get guestPhysical(): EptWalk | undefined {
+    return this.look.ept;
+  }
+
+  private fill(low: number, high: number, instruction: boolean, base: number, rights: number): void {
     const { tlb } = this;
-    tlb.fill(instruction, low, high, this.walk.base, this.walk.rights);
+    const physical = base + (low & (pageBytes(rights) - 1) & 0xfffff000);
+    tlb.fill(instruction, low, high, base, rights);
     if (tlb.evicted) {
       if (tlb.evictedSize === 0) this.cpu.translationsDropped(join(tlb.evictedLow, tlb.evictedHigh), instruction);
       else this.cpu.translationsDropped();
@@ -143,9 +252,11 @@ export class Paging {
    * `translationsDropped` or `modeChanged`? Supervisor access to user pages under SMAP depends on EFLAGS.AC: never.
    */
   mayDerive(kind: AccessKind): boolean {
-    if (!(this.state.getU32(state.cr0) & CR0.PG)) return true;
+    if (!(this.state.getU32(state.cr0) & CR0.PG))
+      return this.ept === undefined || (this.keep && !this.eptRefuses(this.rights, kind));
     if (!this.keep || this.who === accessor.implicit) return false;
     const { rights, who } = this;
+    if (this.eptRefuses(rights, kind)) return false;
     const data = kind !== access.execute;
     if (data && who === accessor.supervisor && rights & right.user && this.state.getU32(state.cr4) & CR4.SMAP)
       return false;
@@ -202,6 +313,7 @@ export class Paging {
   private makeFault(): Fault {
     const { faultVector, faultCode, faultLow, faultHigh, refusedBy } = this;
     const address = join(faultLow, faultHigh);
+    if (faultVector === VM_EXIT) return new VmExit(this.eptExit as Exit);
     if (refusedBy === undefined) return new Fault(faultVector, { rule: 'linear.canonical', linear: address }, 0);
     return new Fault(faultVector, verdict(this.walk, refusedBy, address), faultCode, address);
   }
@@ -237,20 +349,39 @@ export class Paging {
 
   /** MOV to CR3, task switch: `pcid` is that of the new value; its translations go unless `keep`, global ones stay. */
   changeSpace(pcid: number, keep: boolean): void {
-    if (!keep) this.tlb.dropPcid(pcid);
-    this.tlb.select(pcid);
+    if (!keep) this.tlb.dropPcid(pcid, this.vpid, this.ep4ta);
+    this.tlb.select(pcid, this.vpid, this.ep4ta);
     this.cpu.translationsDropped();
   }
 
   /** MOV to CR0 that clears PG, to CR4 that changes PGE or PSE or clears PCIDE, writes to MTRRs, reset: everything. */
   dropEverything(): void {
-    this.tlb.dropAll(true);
+    this.tlb.dropVpid(this.vpid, true);
+    this.cpu.translationsDropped();
+  }
+
+  // INVEPT and INVVPID. Intel SDM vol. 3, "Operations that Invalidate Cached Mappings"
+
+  dropEpt(ep4ta: number | undefined): void {
+    this.tlb.dropEpt(ep4ta);
+    this.cpu.translationsDropped();
+  }
+  dropVpid(vpid: number, globals: boolean): void {
+    this.tlb.dropVpid(vpid, globals);
+    this.cpu.translationsDropped();
+  }
+  dropVpids(): void {
+    this.tlb.dropGuests();
+    this.cpu.translationsDropped();
+  }
+  dropPageOfVpid(vpid: number, linear: bigint): void {
+    this.tlb.dropPageOfVpid(Number(linear & 0xffffffffn), Number((linear >> 32n) & 0xffffffffn), vpid);
     this.cpu.translationsDropped();
   }
 
   /** MOV to CR4 that changes PAE or sets SMEP: the current PCID, global translations included. */
   dropSpace(pcid: number): void {
-    this.tlb.dropPcid(pcid);
+    this.tlb.dropPcid(pcid, this.vpid, this.ep4ta);
     this.tlb.dropGlobals();
     this.cpu.translationsDropped();
   }
@@ -263,9 +394,16 @@ export class Paging {
 
   /** INVPCID by type (0 address, 1 one PCID, 2 everything, 3 all PCIDs without global translations). */
   dropByPcid(type: 0 | 1 | 2 | 3, pcid: number, linear: bigint): void {
-    if (type === 0) this.tlb.dropPageOf(Number(linear & 0xffffffffn), Number((linear >> 32n) & 0xffffffffn), pcid);
-    else if (type === 1) this.tlb.dropPcid(pcid);
-    else this.tlb.dropAll(type === 2);
+    if (type === 0)
+      this.tlb.dropPageOf(
+        Number(linear & 0xffffffffn),
+        Number((linear >> 32n) & 0xffffffffn),
+        pcid,
+        this.vpid,
+        this.ep4ta,
+      );
+    else if (type === 1) this.tlb.dropPcid(pcid, this.vpid, this.ep4ta);
+    else this.tlb.dropVpid(this.vpid, type === 2);
     this.cpu.translationsDropped();
   }
 
@@ -275,6 +413,33 @@ export class Paging {
     this.cpu.translationsDropped();
   }
 }
+
+/** Kinds of access by `AccessKind`: a probe is a write. */
+const eptKinds = [eptAccess.read, eptAccess.write, eptAccess.write, eptAccess.execute] as const;
+
+const eptRights = ({ rights, dirty }: EptWalk): number =>
+  (rights & eptAccess.read ? 0 : right.eptNoRead) |
+  (rights & eptAccess.write ? 0 : right.eptNoWrite) |
+  (rights & eptAccess.execute ? 0 : right.eptNoExecute) |
+  (dirty ? 0 : right.eptClean);
+
+const LINEAR_VALID = 1 << 7;
+const FINAL = 1 << 8;
+
+/** The exit of an access that EPT refuses. Intel SDM vol. 3, "Exit Qualification for EPT Violations". */
+const eptExit = (ept: EptWalk, guest: number, linear: bigint, kind: number, final: boolean): Exit => {
+  const level = ept.depth - 1;
+  const cause = {
+    rule: ept.misconfigured === undefined ? 'ept.violation' : `ept.${ept.misconfigured}`,
+    field: 'EPT_POINTER',
+    ...(level < 0 ? {} : { value: ept.entry(level), bitmapByte: BigInt(ept.address[level] as number) }),
+    ...(ept.misconfigured === undefined ? {} : { bit: ept.badBit }),
+  };
+  const where = { guestPhysical: BigInt(guest), guestLinear: linear, instructionLength: 0, cause };
+  if (ept.misconfigured !== undefined) return { reason: exitReasons.EPT_MISCONFIGURATION.number, ...where };
+  const qualification = kind | (ept.rights << 3) | LINEAR_VALID | (final ? FINAL : 0);
+  return { reason: exitReasons.EPT_VIOLATION.number, qualification: BigInt(qualification), ...where };
+};
 
 const join = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 
@@ -321,13 +486,28 @@ export interface WalkStep {
     readonly global: boolean;
   };
   /** Set on the last entry read when the walk ends there. */
-  readonly refused?: 'walk.present' | 'walk.reserved';
+  readonly refused?: 'walk.present' | 'walk.reserved' | 'walk.ept';
 }
+
+/** A walk that leaves no trace, through the guest's EPT where one is in force. */
+const lookingWalk = (cpu: Cpu): PageWalk => {
+  const walk = new PageWalk(cpu.state, cpu.physical, cpu.model, true);
+  walk.ept = cpu.paging.guestPhysical;
+  return walk;
+};
+
+/** Physical address of a guest-physical one, for a debugger; the same where no guest runs with EPT. */
+export const peekGuestPhysical = (cpu: Cpu, guest: number): number | undefined => {
+  const { guestPhysical } = cpu.paging;
+  if (guestPhysical === undefined) return guest;
+  const host = guestPhysical.translate(guest, 0);
+  return host < 0 ? undefined : host;
+};
 
 /** Walks for a person: no accessed or dirty bits, no TLB, no device side effects. Empty while paging is off. */
 export const explainWalk = (cpu: Cpu, linear: bigint): WalkStep[] => {
   if (pagingMode(cpu.state) === 'none') return [];
-  const walk = new PageWalk(cpu.state, cpu.physical, cpu.model, true);
+  const walk = lookingWalk(cpu);
   const low = Number(linear & 0xffffffffn);
   const refused = walk.descend(low, Number((linear >> 32n) & 0xffffffffn));
   return Array.from({ length: walk.depth }, (_, i): WalkStep => {
@@ -367,19 +547,20 @@ export const explainWalk = (cpu: Cpu, linear: bigint): WalkStep[] => {
 export const judgeAccess = (cpu: Cpu, linear: bigint, kind: AccessKind, who: Accessor): Reason | undefined => {
   if (pagingMode(cpu.state) === 'none') return undefined;
   if (pagingMode(cpu.state) === '4-level' && !isCanonical(linear)) return { rule: 'linear.canonical', linear };
-  const walk = new PageWalk(cpu.state, cpu.physical, cpu.model, true);
+  const walk = lookingWalk(cpu);
   const low = Number(linear & 0xffffffffn);
   const rule = walk.descend(low, Number((linear >> 32n) & 0xffffffffn));
+  if (rule === 'walk.ept') return undefined;
   const refused = rule ?? cpu.paging.refusal(walk.rights, kind, who);
   return refused === undefined ? undefined : verdict(walk, refused, linear);
 };
 
 /** Physical address of a linear one for a debugger, or undefined where nothing is mapped; rights are not judged. */
 export const peekTranslation = (cpu: Cpu, linear: bigint): number | undefined => {
-  if (pagingMode(cpu.state) === 'none') return Number(linear & 0xffffffffn);
-  const walk = new PageWalk(cpu.state, cpu.physical, cpu.model, true);
+  if (pagingMode(cpu.state) === 'none') return peekGuestPhysical(cpu, Number(linear & 0xffffffffn));
+  const walk = lookingWalk(cpu);
   const low = Number(linear & 0xffffffffn);
   const high = Number((linear >> 32n) & 0xffffffffn);
   if (walk.descend(low, high) !== undefined) return undefined;
-  return walk.base + (low & (pageBytes(walk.rights) - 1));
+  return peekGuestPhysical(cpu, walk.base + (low & (pageBytes(walk.rights) - 1)));
 };

@@ -13,6 +13,7 @@ import { deliverFault } from './interrupt-delivery';
 import { PagedMemory } from './linear-memory';
 import { type AccessKind, type Accessor, Paging, type PagingOptions } from './paging';
 import { executeSlow, supportsInstruction } from './slow-instructions';
+import type { GuestEvent } from './virtualization';
 
 /** Flags after whose change the processor looks at interrupts and traps before it goes on. */
 const ATTENTION = flagBits.IF | flagBits.TF | flagBits.AC;
@@ -60,17 +61,49 @@ export class Processor implements Architecture {
     return this.paging.mayDerive(kind);
   }
 
-  execute(instruction: Instruction): void {
-    const { state } = this.cpu;
+  execute(instruction: Instruction): boolean {
+    const { state, vmx } = this.cpu;
     const before = state.getU32(layout.flags) & ATTENTION;
-    executeSlow(this.cpu, instruction);
+    if (vmx?.nonRoot) {
+      if (vmx.intercept(instruction)) return false;
+      this.executeInGuest(instruction);
+    } else executeSlow(this.cpu, instruction);
     if (instruction.mnemonic === Mnemonic.Mov && instruction.op0Register >= Register.DR0) this.debugChanged?.();
     const changed = (before ^ state.getU32(layout.flags)) & ATTENTION;
     const waiting = state.getU32(layout.activity) || state.getU32(layout.pendingNmi);
     if (changed || waiting || state.getU32(layout.interruptibility) & 3) state.setU32(layout.leave, 1);
+    return true;
+  }
+
+  mayDeliver(vector: number, errorCode: number): boolean {
+    const { vmx } = this.cpu;
+    return !vmx?.nonRoot || !vmx.wantsException(vector, errorCode < 0 ? undefined : errorCode);
+  }
+
+  /** A fault while a software interrupt is delivered is told as such. */
+  private executeInGuest(instruction: Instruction): void {
+    const { cpu } = this;
+    const type = softwareEvents.get(instruction.mnemonic);
+    if (type === undefined) {
+      executeSlow(cpu, instruction);
+      return;
+    }
+    try {
+      executeSlow(cpu, instruction);
+    } catch (fault) {
+      if (!(fault instanceof Fault)) throw fault;
+      const vector =
+        instruction.mnemonic === Mnemonic.Int ? instruction.immediate8 : softwareVectors.get(instruction.mnemonic);
+      throw new DuringDelivery(fault, { vector: vector ?? 0, type, length: instruction.length });
+    }
   }
 
   deliver(fault: Fault): void {
+    if (fault instanceof DuringDelivery) {
+      this.cpu.vmx?.deliver(fault.fault, fault.event);
+      this.cpu.state.setU32(layout.leave, 1);
+      return;
+    }
     const { cpu } = this;
     const delivery = deliverFault(cpu, fault);
     cpu.state.setU32(layout.leave, 1);
@@ -100,6 +133,28 @@ export class Processor implements Architecture {
 
   supports(instruction: Instruction): boolean {
     return supportsInstruction(this.cpu, instruction);
+  }
+}
+
+const softwareEvents: ReadonlyMap<Mnemonic, GuestEvent['type']> = new Map([
+  [Mnemonic.Int, 'software-interrupt'],
+  [Mnemonic.Int3, 'software-exception'],
+  [Mnemonic.Into, 'software-exception'],
+  [Mnemonic.Int1, 'privileged-software-exception'],
+]);
+const softwareVectors: ReadonlyMap<Mnemonic, number> = new Map([
+  [Mnemonic.Int1, 1],
+  [Mnemonic.Int3, 3],
+  [Mnemonic.Into, 4],
+]);
+
+/** A fault in the delivery of a software interrupt of a guest. */
+class DuringDelivery extends Fault {
+  constructor(
+    readonly fault: Fault,
+    readonly event: GuestEvent,
+  ) {
+    super(fault.vector, fault.why, fault.errorCode, fault.address);
   }
 }
 

@@ -202,6 +202,7 @@ const rows = new Map<Mnemonic, Row>([
   [Mnemonic.Rdpmc, system.rdpmc],
   [Mnemonic.Rdmsr, system.rdmsr],
   [Mnemonic.Wrmsr, system.wrmsr],
+  [Mnemonic.Pause, () => {}],
   [Mnemonic.Swapgs, system.swapgs],
   [Mnemonic.Hlt, system.hlt],
   [Mnemonic.Monitor, (cpu, instruction) => system.monitor(cpu, monitored(cpu, instruction))],
@@ -264,6 +265,21 @@ const transfers = new Map<Mnemonic, Row>([
       else cpu.state.rip = next;
     },
   ],
+  ...[
+    Mnemonic.Vmxon,
+    Mnemonic.Vmxoff,
+    Mnemonic.Vmclear,
+    Mnemonic.Vmptrld,
+    Mnemonic.Vmptrst,
+    Mnemonic.Vmread,
+    Mnemonic.Vmwrite,
+    Mnemonic.Vmlaunch,
+    Mnemonic.Vmresume,
+    Mnemonic.Vmcall,
+    Mnemonic.Vmfunc,
+    Mnemonic.Invept,
+    Mnemonic.Invvpid,
+  ].map((mnemonic): [Mnemonic, Row] => [mnemonic, (cpu, instruction, next) => cpu.vmx?.execute(instruction, next)]),
   [Mnemonic.Syscall, (cpu, _, next) => syscall(cpu, next)],
   [Mnemonic.Sysret, (cpu) => sysret(cpu, false)],
   [Mnemonic.Sysretq, (cpu) => sysret(cpu, true)],
@@ -290,6 +306,7 @@ const features = new Map<CpuidFeature, string>([
   [CpuidFeature.RDSEED, 'rdseed'],
   [CpuidFeature.RDTSCP, 'rdtscp'],
   [CpuidFeature.SMAP, 'smap'],
+  [CpuidFeature.VMX, 'vmx'],
 ]);
 const neededFeature = new Map<Code, string | undefined>();
 

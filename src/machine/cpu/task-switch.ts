@@ -8,6 +8,7 @@ import { CR0, DR6 } from '../../x86/control-registers';
 import { type Descriptor, systemType } from '../../x86/descriptors';
 import { exception } from '../../x86/exceptions';
 import { flagBits } from '../../x86/registers';
+import { exitReasons } from '../../x86/vmx/exit-reasons';
 import { state as layout } from '../core/layout';
 import { CS, DS, ES, FS, GS, LDTR, type SegmentIndex, SS, TR } from '../core/state';
 import { arrive, checkRealTarget, checkTarget, setCode } from './code-segment';
@@ -20,6 +21,7 @@ import { refuse, refuseEntry } from './refusal';
 import { checkStackSegment, loadData, loadVirtual8086, setDescriptor, setNull } from './segment-load';
 import { currentStack } from './stack';
 import { PREVIOUS_TASK, type TssLayout, tss16, tss32 } from './task-state-segment';
+import { VmExit } from './virtualization';
 
 export type TaskSwitchCause = 'jump' | 'call' | 'event' | 'iret';
 
@@ -55,6 +57,17 @@ export const fetchPreviousTask = (cpu: Cpu): Descriptor => {
   return tss;
 };
 
+const causes: Readonly<Record<TaskSwitchCause, bigint>> = { call: 0n, iret: 1n, jump: 2n, event: 3n };
+
+/** Task switches do not happen in a guest. Intel SDM vol. 3, "Exit Qualification for Task Switches". */
+const taskSwitchExit = (selector: number, cause: TaskSwitchCause, length: bigint): VmExit =>
+  new VmExit({
+    reason: exitReasons.TASK_SWITCH.number,
+    cause: { rule: 'always.TASK_SWITCH' },
+    qualification: BigInt(selector) | (causes[cause] << 30n),
+    instructionLength: cause === 'event' ? 0 : Number(BigInt.asUintN(8, length)),
+  });
+
 /**
  * @param nextRip where the old task goes on when it is resumed
  * @throws Fault: while the old task is still current, or as the new one's, with RIP already its own
@@ -67,6 +80,7 @@ export const switchTask = (
   event?: TaskEvent,
 ): void => {
   const { state } = cpu;
+  if (cpu.vmx?.nonRoot) throw taskSwitchExit(tss.selector & 0xffff, cause, nextRip - state.rip);
   const external = event?.external ?? 0;
   const fromMode = modeOf(state);
   const fromCpl = state.cpl;

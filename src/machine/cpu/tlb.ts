@@ -269,6 +269,40 @@ export class Tlb {
     }
   }
 
+  /** Drops the translations of a VPID, whatever their PCID and EPT, with or without the global ones. */
+  dropVpid(vpid: number, globals: boolean): void {
+    this.dropContexts((key) => key >>> 16 === vpid && (globals || !(key & ALL_PCIDS)));
+  }
+  /** Drops those of all VPIDs but 0. */
+  dropGuests(): void {
+    this.dropContexts((key) => key >>> 16 !== 0);
+  }
+  /** Drops what was translated by an EPT, whatever the VPID; by any without a number. */
+  dropEpt(ep4ta: number | undefined): void {
+    this.dropContexts((_, low, high) => {
+      const own = high * 2 ** 32 + low;
+      return ep4ta === undefined ? own !== 0 : own === ep4ta;
+    });
+  }
+  /** INVVPID of one address: under every PCID and EPT of the VPID. */
+  dropPageOfVpid(low: number, high: number, vpid: number): void {
+    for (let i = 0; i < CONTEXT_COUNT; i++) {
+      const at = this.start + CONTEXTS + i * CONTEXT_WORDS;
+      const tag = this.words[at] as number;
+      if (tag !== 0 && (this.words[at + 1] as number) >>> 16 === vpid) this.dropTagged(low, high, tag, 0);
+    }
+  }
+
+  private dropContexts(wanted: (key: number, low: number, high: number) => boolean): void {
+    const words = this.words;
+    for (let i = 0; i < CONTEXT_COUNT; i++) {
+      const at = CONTEXTS + i * CONTEXT_WORDS;
+      const one = this.start + at;
+      if (words[one] !== 0 && wanted(words[one + 1] as number, words[one + 2] as number, words[one + 3] as number))
+        this.retag(at);
+    }
+  }
+
   private retag(at: number): void {
     const words = this.words;
     const { start } = this;

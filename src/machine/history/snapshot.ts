@@ -51,7 +51,12 @@ export class Snapshots<Board extends BoardState> {
       const saved = snapshot.cpus[index] as Uint8Array;
       const { u8 } = cpu.state.memory;
       u8.set(saved.subarray(0, layout.transient), cpu.state.base);
-      u8.set(saved.subarray(layout.transient), cpu.state.base + block.xsave);
+      const rest = layout.transient + block.tlb + TLB_BYTES - block.xsave;
+      u8.set(saved.subarray(layout.transient, rest), cpu.state.base + block.xsave);
+      // VMX operation may not have begun yet when it was taken.
+      const slots = cpu.state.base + block.vmcs;
+      if (saved.length > rest) u8.set(saved.subarray(rest), slots);
+      else u8.fill(0, slots, slots + block.vmcsSize);
       cpu.resume();
     }
     for (const [index, device] of devices.entries()) device.state = structuredClone(snapshot.devices[index] as object);
@@ -60,10 +65,13 @@ export class Snapshots<Board extends BoardState> {
 
   private architectural({ state }: VirtualCpu): Uint8Array {
     const { u8 } = state.memory;
-    const end = block.tlb + TLB_BYTES;
-    const bytes = new Uint8Array(layout.transient + end - block.xsave);
+    const rest = block.tlb + TLB_BYTES - block.xsave;
+    const vmcss = state.getU32(layout.vmxUsed) ? block.vmcsSize : 0;
+    const bytes = new Uint8Array(layout.transient + rest + vmcss);
     bytes.set(u8.subarray(state.base, state.base + layout.transient));
-    bytes.set(u8.subarray(state.base + block.xsave, state.base + end), layout.transient);
+    bytes.set(u8.subarray(state.base + block.xsave, state.base + block.xsave + rest), layout.transient);
+    const slots = state.base + block.vmcs;
+    bytes.set(u8.subarray(slots, slots + vmcss), layout.transient + rest);
     return bytes;
   }
 
@@ -77,6 +85,8 @@ export class Snapshots<Board extends BoardState> {
       hash.bytes(u8.subarray(state.base + layout.segmentBase, state.base + lazy));
       hash.number(state.rflags);
       hash.bytes(u8.subarray(state.base + layout.cpl, state.base + layout.transient));
+      if (state.getU32(layout.vmxUsed))
+        hash.bytes(u8.subarray(state.base + block.vmcs, state.base + block.vmcs + block.vmcsSize));
       hash.words(processor.paging.tlb.canonical());
     }
     for (const device of devices) hash.value(device.state);

@@ -1,6 +1,7 @@
 /** Every feature that this machine has: the Skylake preset's data and whatever it lacks (UMIP). No such processor exists. */
 
 import type { Preset } from '../cpuid';
+import { haswell } from './haswell';
 import { skylakeLeaves } from './skylake';
 
 export const max: Preset = {
@@ -11,6 +12,7 @@ export const max: Preset = {
   ratio: 35,
   microcode: 0xf0,
   everything: true,
+  vmx: haswell.vmx as NonNullable<Preset['vmx']>,
   leaves: [
     ...skylakeLeaves,
     // "Ringside max"

@@ -7,6 +7,7 @@ import { pagingRules } from './paging';
 import { segmentationRules } from './segmentation';
 import { systemRules } from './system';
 import { taskRules } from './task';
+import { vmxRules } from './vmx';
 
 export const rules = {
   ...executionRules,
@@ -16,6 +17,7 @@ export const rules = {
   ...taskRules,
   ...systemRules,
   ...msrRules,
+  ...vmxRules,
 };
 
 export type RuleId = keyof typeof rules;

@@ -46,7 +46,7 @@ const strings: Readonly<Record<'movs' | 'cmps' | 'stos' | 'lods' | 'scas', Sized
 
 /** Instructions that do nothing here; their operands are not even looked at. */
 const idle: readonly Code[] = [
-  ...[Code.Nopw, Code.Nopd, Code.Nopq, Code.Nop_rm16, Code.Nop_rm32, Code.Nop_rm64, Code.Pause],
+  ...[Code.Nopw, Code.Nopd, Code.Nopq, Code.Nop_rm16, Code.Nop_rm32, Code.Nop_rm64],
   ...[Code.Endbr32, Code.Endbr64, Code.Rdsspd_r32, Code.Rdsspq_r64, Code.Cldemote_m8],
   ...[Code.Prefetchnta_m8, Code.Prefetcht0_m8, Code.Prefetcht1_m8, Code.Prefetcht2_m8],
   ...[Code.Prefetch_m8, Code.Prefetchw_m8, Code.Prefetchwt1_m8, Code.Prefetchit0_m8, Code.Prefetchit1_m8],

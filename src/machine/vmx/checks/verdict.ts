@@ -1,0 +1,25 @@
+/** What the checks say of a VMCS: the first broken rule, as the processor stops at it, or all of them. */
+
+import { type Facts, holds } from './evaluate';
+import type { EntryRule } from './rule';
+
+/** The first rule that is broken; one that cannot be decided is not. */
+export const firstBroken = (rules: readonly EntryRule[], facts: Facts): EntryRule | undefined =>
+  rules.find(({ check }) => holds(check, facts) === false);
+
+export interface Verdict {
+  readonly broken: readonly EntryRule[];
+  readonly undecided: readonly EntryRule[];
+  readonly decided: number;
+}
+
+export const verdictOn = (rules: readonly EntryRule[], facts: Facts): Verdict => {
+  const broken: EntryRule[] = [];
+  const undecided: EntryRule[] = [];
+  for (const rule of rules) {
+    const value = holds(rule.check, facts);
+    if (value === false) broken.push(rule);
+    else if (value === undefined) undecided.push(rule);
+  }
+  return { broken, undecided, decided: rules.length - undecided.length };
+};

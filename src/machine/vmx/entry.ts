@@ -1,0 +1,60 @@
+/**
+ * VM entries: checks, loading the guest, MSRs, and the event that is injected. Intel SDM vol. 3, "VM Entries". The order is the
+ * manual's: VMfail for controls and host state, a failed entry (which loads the host's state) for guest state and MSRs.
+ */
+
+import { CR0, CR4, dr7Fixed, EFER } from '../../x86/control-registers';
+import { access } from '../../x86/descriptors';
+import { state as layout } from '../core/layout';
+import { SS } from '../core/state';
+import type { Cpu } from '../cpu/cpu';
+import { msrOffset } from '../cpu/msrs';
+import { type ControlBits, control } from './control-bits';
+import { CR0_KEPT } from './exit';
+import { guestCopies, loadCopies, pdpteCopies } from './guest-area';
+import { loadMsrs, type MsrRefusal } from './msr-lists';
+import type { Vmcs } from './vmcs';
+
+/** Bits of DR7 that entries clear: 12, 14 and 15. */
+const DR7_WRITABLE = 0xffff_2fffn;
+
+/** Loads the guest-state area into the processor. Intel SDM vol. 3, "Loading Guest State". */
+export const loadGuest = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits): void => {
+  const { state } = cpu;
+  const long = (controls.entry & control.guest64) !== 0;
+  state.cr0 = (state.cr0 & CR0_KEPT) | (vmcs.get('GUEST_CR0') & ~CR0_KEPT);
+  loadCopies(guestCopies, vmcs, state);
+  state.rflags = vmcs.get32('GUEST_RFLAGS');
+  if (controls.entry & control.loadDebug) {
+    state.setDr(7, (vmcs.get('GUEST_DR7') & DR7_WRITABLE) | BigInt(dr7Fixed.ones));
+    state.setU64(msrOffset('IA32_DEBUGCTL'), vmcs.get('GUEST_IA32_DEBUGCTL'));
+  }
+  if (controls.entry & control.loadGuestEfer) state.efer = vmcs.get('GUEST_IA32_EFER');
+  else {
+    const lma = BigInt(EFER.LMA);
+    const lme = BigInt(EFER.LME);
+    state.efer = long ? state.efer | lma : state.efer & ~lma;
+    if (state.getU32(layout.cr0) & CR0.PG) state.efer = long ? state.efer | lme : state.efer & ~lme;
+  }
+  if (controls.entry & control.loadGuestPat) state.setU64(msrOffset('IA32_PAT'), vmcs.get('GUEST_IA32_PAT'));
+  // The CPL is SS.DPL; nobody can change one without the other.
+  state.cpl = (state.segmentAccess(SS) >>> access.dplShift) & 3;
+  loadGuestPdptes(cpu, vmcs, controls, long);
+  state.setU64(layout.monitor, 0xffff_ffff_ffff_ffffn);
+};
+
+/** PAE paging keeps four entries in the processor: from the fields under EPT, else from memory. */
+const loadGuestPdptes = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, long: boolean): void => {
+  const { state } = cpu;
+  if (long || !(state.getU32(layout.cr0) & CR0.PG) || !(state.getU32(layout.cr4) & CR4.PAE)) return;
+  if (controls.secondary & control.enableEpt) {
+    loadCopies(pdpteCopies, vmcs, state);
+    return;
+  }
+  const table = Number(state.cr3 & 0xffff_ffe0n);
+  for (let n = 0; n < 4; n++)
+    state.setU64(layout.pdpte + n * 8, cpu.physical.read(cpu.physical.gate(table + n * 8), 8));
+};
+
+export const loadEntryMsrs = (cpu: Cpu, vmcs: Vmcs): MsrRefusal | undefined =>
+  loadMsrs(cpu, vmcs.get('VM_ENTRY_MSR_LOAD_ADDR'), vmcs.get32('VM_ENTRY_MSR_LOAD_COUNT'));

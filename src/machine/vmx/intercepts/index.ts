@@ -1,0 +1,19 @@
+/** Which instruction exits: one table over all rows. */
+
+import type { Instruction, Mnemonic } from 'iced-x86';
+import type { Exit } from '../../cpu/virtualization';
+import type { Vmx } from '../vmx';
+import { bitmapIntercepts } from './bitmaps';
+import { controlIntercepts } from './by-control';
+import { registerIntercepts } from './control-registers';
+import type { Intercept } from './intercept';
+
+const intercepts: ReadonlyMap<Mnemonic, Intercept> = new Map([
+  ...controlIntercepts,
+  ...registerIntercepts,
+  ...bitmapIntercepts,
+]);
+
+/** The exit that an instruction causes instead of being executed. @throws Fault that has priority over it */
+export const interceptOf = (vmx: Vmx, instruction: Instruction): Exit | undefined =>
+  intercepts.get(instruction.mnemonic)?.(vmx, instruction);

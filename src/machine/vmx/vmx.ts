@@ -1,0 +1,393 @@
+/**
+ * VT-x of one vCPU: VMX operation, the current VMCS, entries and exits. Intel SDM vol. 3, part "Virtual-Machine Extensions".
+ * What may enter is decided by checks/, what exits by intercepts/; this file makes the transitions.
+ */
+
+import { type Instruction, Mnemonic, Register } from 'iced-x86';
+import { controlOf, controlWords } from '../../x86/vmx/controls';
+import { exitReasons } from '../../x86/vmx/exit-reasons';
+import { type FieldName, fieldAt, vmcsFields } from '../../x86/vmx/fields';
+import type { Fault } from '../core/fault';
+import { state as layout } from '../core/layout';
+import type { Cpu } from '../cpu/cpu';
+import { LONG, modeOf } from '../cpu/mode';
+import { memoryOffset } from '../cpu/operands';
+import type { Exit, GuestEvent, Virtualization } from '../cpu/virtualization';
+import { controlChecks, guestChecks, hostStateChecks } from './checks';
+import type { EntryRule } from './checks/rule';
+import { firstBroken } from './checks/verdict';
+import { type ControlBits, control, controlBitsOf } from './control-bits';
+import { loadEntryMsrs, loadGuest } from './entry';
+import { injectedEvent, injectsTrapFlag } from './event';
+import { type Abort, loadExitMsrs, loadHost, saveGuest, storeExitMsrs, writeInformation } from './exit';
+import { capabilityValue, factsOf } from './facts';
+import { requireFixed } from './fixed-bits';
+import { deliverInGuest } from './guest-delivery';
+import { checkMode, fail, requireOperation, succeed, vmxInstructions } from './instructions';
+import { interceptOf } from './intercepts';
+import { shadowed, unowned } from './intercepts/control-registers';
+import { readRegion, writeAbort, writeRegion } from './region';
+import { checkThreshold, readTaskPriority, writeTaskPriority } from './task-priority';
+import { NO_VMCS, type Vmcs, VmcsSlots, type Writer } from './vmcs';
+
+const NO_CONTROLS: ControlBits = { pin: 0, primary: 0, secondary: 0, exit: 0, entry: 0 };
+const BLOCKED_BY_MOV_SS = 2;
+
+/** What VT-x needs of the vCPU around it. */
+export interface VmxHost {
+  /** The machine's step, for stamps. */
+  step(): number;
+  /** Virtual time, for the preemption timer. */
+  now(): number;
+  /** Modes, translations, debug registers: everything may have changed. */
+  switched(): void;
+  /** Delivers an event that an entry injects. */
+  inject(event: GuestEvent): void;
+  /** A VMX abort: the processor shuts down. */
+  shutDown(abort: Abort): void;
+}
+
+/** Qualifications of entry failures due to guest state. Intel SDM vol. 3, "VM-Entry Failures During or After Loading Guest State". */
+const failureQualification = (rule: EntryRule): bigint => {
+  if (rule.id.startsWith('guest.pdpte')) return 2n;
+  if (rule.id === 'guest.interruptibility.nmi-not-after-mov-ss') return 3n;
+  return rule.id.startsWith('guest.link-pointer') ? 4n : 0n;
+};
+
+/** By what a guest's translations are tagged. */
+const spaceOf = (
+  vmcs: Vmcs | undefined,
+  { secondary }: ControlBits,
+): { readonly vpid: number; readonly pointer: bigint | undefined } => ({
+  vpid: vmcs !== undefined && secondary & control.enableVpid ? vmcs.get32('VIRTUAL_PROCESSOR_ID') : 0,
+  pointer: vmcs !== undefined && secondary & control.enableEpt ? vmcs.get('EPT_POINTER') : undefined,
+});
+
+export class Vmx implements Virtualization {
+  readonly cpu: Cpu;
+  readonly slots: VmcsSlots;
+  /** The control words of the current guest; zeros in root operation. */
+  controls: ControlBits = NO_CONTROLS;
+  private readonly host: VmxHost;
+  private ages = 0;
+
+  constructor(cpu: Cpu, host: VmxHost) {
+    this.cpu = cpu;
+    this.host = host;
+    this.slots = new VmcsSlots(cpu.state);
+  }
+
+  get on(): boolean {
+    return this.cpu.state.getU32(layout.vmxOn) !== 0;
+  }
+  get nonRoot(): boolean {
+    return this.cpu.state.getU32(layout.vmxNonRoot) !== 0;
+  }
+  /** The current VMCS. */
+  get current(): Vmcs | undefined {
+    const slot = this.cpu.state.getU32(layout.vmcsSlot);
+    return slot === 0 ? undefined : this.slots.at(slot);
+  }
+  /** The current-VMCS pointer as VMPTRST stores it. */
+  get pointer(): bigint {
+    return this.current?.address ?? NO_VMCS;
+  }
+
+  /** The state was replaced: what is kept beside it is read again. */
+  resume(): void {
+    const { current } = this;
+    const guest = this.nonRoot ? current : undefined;
+    this.controls = guest === undefined ? NO_CONTROLS : controlBitsOf(guest);
+    const { vpid, pointer } = spaceOf(guest, this.controls);
+    this.cpu.paging.resumeSpace(vpid, pointer);
+  }
+
+  // VMCSs
+
+  select(vmcs: Vmcs | undefined): void {
+    if (vmcs !== undefined) vmcs.age = ++this.ages;
+    this.cpu.state.setU32(layout.vmcsSlot, vmcs?.at ?? 0);
+  }
+  /** A slot with the contents of a region; another VMCS may have to be written back for it. */
+  claim(address: bigint): Vmcs {
+    const slot = this.slots.free();
+    if (slot.inUse) {
+      if (slot === this.current) this.select(undefined);
+      writeRegion(this.cpu.physical, slot);
+    }
+    slot.claim(address);
+    readRegion(this.cpu.physical, slot);
+    return slot;
+  }
+  stamp(vmcs: Vmcs, name: FieldName, by: Writer): void {
+    vmcs.stamp(name, by, this.host.step(), this.cpu.state.rip);
+  }
+  writeField(vmcs: Vmcs, encoding: number, value: bigint, by: Writer): void {
+    const name = fieldAt(encoding);
+    if (name === undefined) return;
+    vmcs.write(encoding, value);
+    this.stamp(vmcs, name, by);
+  }
+
+  /** Does this processor have a field? */
+  hasField(encoding: number): boolean {
+    const name = fieldAt(encoding);
+    if (name === undefined) return false;
+    const row: { readonly needs?: readonly string[] } = vmcsFields[name];
+    return row.needs === undefined || row.needs.some((need) => this.allows(need));
+  }
+  /** May a control be 1? Capabilities that are no control are not there. */
+  allows(id: string): boolean {
+    const row = controlOf(id);
+    if (row === undefined) return false;
+    const { capability, trueCapability, allowed1Only } = controlWords[row.word];
+    const value = capabilityValue(this.cpu.model.vmx ?? {}, trueCapability ?? capability);
+    return (((allowed1Only ? value : value >> 32n) >> BigInt(row.bit)) & 1n) !== 0n;
+  }
+  /** An EPT pointer that an entry would take. Intel SDM vol. 3, "Extended-Page-Table Pointer (EPTP)". */
+  isEptPointer(value: bigint): boolean {
+    const type = value & 7n;
+    return (
+      (type === 0n || type === 6n) &&
+      ((value >> 3n) & 7n) === 3n &&
+      (value & 0xf80n) === 0n &&
+      value >> BigInt(this.cpu.model.physicalBits) === 0n
+    );
+  }
+
+  // Instructions
+
+  execute(instruction: Instruction, nextRip: bigint): void {
+    const { cpu } = this;
+    const { mnemonic } = instruction;
+    if (mnemonic !== Mnemonic.Vmxon) requireOperation(this, (Mnemonic[mnemonic] as string).toLowerCase());
+    checkMode(cpu, instruction);
+    const before = cpu.state.rip;
+    vmxInstructions.get(mnemonic)?.(this, instruction);
+    // An entry has gone elsewhere.
+    if (!this.nonRoot && cpu.state.rip === before && !this.failed) cpu.state.rip = nextRip;
+    this.failed = false;
+  }
+  /** The entry just tried failed after it had begun: the host was loaded. */
+  private failed = false;
+
+  intercept(instruction: Instruction): boolean {
+    const exit = interceptOf(this, instruction);
+    if (exit === undefined) return false;
+    if (instruction.mnemonic === Mnemonic.Vmcall)
+      this.cpu.surroundings.emit('hypercall', () => ({ number: this.cpu.state.gpr(0) }));
+    this.exit(exit);
+    return true;
+  }
+
+  shadowed(register: 0 | 4, value: bigint): bigint {
+    return this.nonRoot ? shadowed(this, register, value) : value;
+  }
+  admitted(register: 0 | 4, now: bigint, value: bigint): bigint {
+    const admitted = this.nonRoot ? unowned(this, register, now, value) : value;
+    if (this.on) requireFixed(this, register, admitted);
+    return admitted;
+  }
+
+  deliver(fault: Fault, during?: GuestEvent): void {
+    deliverInGuest(this, fault, during);
+  }
+  readTaskPriority(): number | undefined {
+    return readTaskPriority(this);
+  }
+  writeTaskPriority(value: number): boolean {
+    return writeTaskPriority(this, value);
+  }
+  get tscOffset(): bigint {
+    return this.controls.primary & control.tscOffset ? (this.current?.get('TSC_OFFSET') ?? 0n) : 0n;
+  }
+  get iretUnblocks(): boolean {
+    const { pin } = this.controls;
+    return !(pin & control.nmiExiting) || (pin & control.virtualNmis) !== 0;
+  }
+
+  wantsException(vector: number, errorCode: number | undefined): boolean {
+    const { current } = this;
+    if (current === undefined) return false;
+    const selected = ((current.get32('EXCEPTION_BITMAP') >>> vector) & 1) !== 0;
+    if (vector !== 14) return selected;
+    const mask = current.get32('PAGE_FAULT_ERROR_CODE_MASK');
+    const match = current.get32('PAGE_FAULT_ERROR_CODE_MATCH');
+    return ((errorCode ?? 0) & mask) >>> 0 === match ? selected : !selected;
+  }
+
+  /** Linear address of a memory operand without a check of its segment's limit, as INVLPG has it. */
+  flatAddress(instruction: Instruction): bigint {
+    const { state } = this.cpu;
+    const segment = (instruction.memorySegment - Register.ES) as 0;
+    const long = modeOf(state) === LONG;
+    const base = long && segment < 4 ? 0n : state.segmentBase(segment);
+    return BigInt.asUintN(long ? 64 : 32, base + memoryOffset(this.cpu, instruction));
+  }
+
+  // Entries
+
+  /** VMLAUNCH and VMRESUME, behind the checks of mode and privilege. */
+  enter(launch: boolean): void {
+    const { cpu, current } = this;
+    const { state } = cpu;
+    if (current === undefined) return fail(this, 5);
+    if (state.getU32(layout.interruptibility) & BLOCKED_BY_MOV_SS) return fail(this, 26);
+    if (launch && current.launched) return fail(this, 4);
+    if (!launch && !current.launched) return fail(this, 5);
+    const facts = factsOf(cpu, current);
+    for (const [checks, error] of [
+      [controlChecks, 7],
+      [hostStateChecks, 8],
+    ] as const) {
+      const broken = firstBroken(checks, facts);
+      if (broken === undefined) continue;
+      cpu.surroundings.emit('vmentry-failure', () => ({
+        stage: error === 7 ? 'controls' : 'host-state',
+        rule: broken.id,
+      }));
+      return fail(this, error);
+    }
+    const controls = controlBitsOf(current);
+    const broken = firstBroken(guestChecks, facts);
+    if (broken !== undefined) {
+      cpu.surroundings.emit('vmentry-failure', () => ({
+        vmcs: current.address,
+        stage: 'guest-state',
+        rule: broken.id,
+      }));
+      this.failEntry(current, controls, 'ENTRY_FAILURE_GUEST_STATE', failureQualification(broken), broken.id);
+      return;
+    }
+    succeed(cpu);
+    loadGuest(cpu, current, controls);
+    const refused = loadEntryMsrs(cpu, current);
+    if (refused !== undefined) {
+      cpu.surroundings.emit('vmentry-failure', () => ({
+        vmcs: current.address,
+        stage: 'msr-loading',
+        rule: `entry.msr.${refused.rule}`,
+      }));
+      this.failEntry(
+        current,
+        controls,
+        'ENTRY_FAILURE_MSR_LOADING',
+        BigInt(refused.entry),
+        `entry.msr.${refused.rule}`,
+      );
+      return;
+    }
+    this.begin(current, controls, launch);
+  }
+
+  private begin(vmcs: Vmcs, controls: ControlBits, launch: boolean): void {
+    const { cpu, host } = this;
+    const { state } = cpu;
+    vmcs.launched = true;
+    this.controls = controls;
+    state.setU32(layout.vmxNonRoot, 1);
+    const info = vmcs.get32('VM_ENTRY_INTR_INFO_FIELD');
+    if (controls.pin & control.preemptionTimer) this.startTimer(vmcs.get32('VMX_PREEMPTION_TIMER_VALUE'));
+    state.setU32(layout.trapFlagPending, injectsTrapFlag(info) ? 1 : 0);
+    this.switchSpace(vmcs, controls);
+    host.switched();
+    cpu.surroundings.emit('vmentry', () => ({ vmcs: vmcs.address, launch, to: state.rip }));
+    const event = injectedEvent(
+      info,
+      vmcs.get32('VM_ENTRY_EXCEPTION_ERROR_CODE'),
+      vmcs.get32('VM_ENTRY_INSTRUCTION_LEN'),
+    );
+    if (event !== undefined) host.inject(event);
+    else if (controls.primary & control.tprShadow) checkThreshold(this);
+  }
+
+  /** The translations of the guest: its VPID, PCID and EPT. Without a VPID those of VPID 0 go. */
+  private switchSpace(vmcs: Vmcs, controls: ControlBits): void {
+    const { vpid, pointer } = spaceOf(vmcs, controls);
+    this.cpu.paging.enterSpace(vpid, pointer);
+  }
+
+  /** Exit reasons 33 and 34: the host's state is loaded as by an exit, the guest's is not saved. */
+  private failEntry(
+    vmcs: Vmcs,
+    controls: ControlBits,
+    reason: 'ENTRY_FAILURE_GUEST_STATE' | 'ENTRY_FAILURE_MSR_LOADING',
+    qualification: bigint,
+    rule: string,
+  ): void {
+    const exit: Exit = { reason: exitReasons[reason].number, cause: { rule }, qualification, entryFailure: true };
+    writeInformation(vmcs, exit);
+    this.stampExit(vmcs);
+    this.failed = true;
+    this.loadHost(vmcs, controls);
+    this.tell(exit);
+  }
+
+  // Exits
+
+  exit(exit: Exit): void {
+    const { cpu, current, controls } = this;
+    if (current === undefined) return;
+    writeInformation(current, exit);
+    this.saveTimer(current);
+    saveGuest(cpu, current, controls, (name) => this.stamp(current, name, 'exit'));
+    this.stampExit(current);
+    this.tell(exit);
+    cpu.state.setU32(layout.vmxNonRoot, 0);
+    const abort = storeExitMsrs(cpu, current);
+    if (abort !== undefined) this.abort(current, abort);
+    else this.loadHost(current, controls);
+  }
+
+  private loadHost(vmcs: Vmcs, controls: ControlBits): void {
+    const { cpu, host } = this;
+    const abort = loadHost(cpu, vmcs, controls) ?? loadExitMsrs(cpu, vmcs);
+    this.controls = NO_CONTROLS;
+    cpu.state.setU32(layout.trapFlagPending, 0);
+    cpu.paging.leaveSpace((controls.secondary & control.enableVpid) === 0);
+    host.switched();
+    if (abort !== undefined) this.abort(vmcs, abort);
+  }
+
+  private abort(vmcs: Vmcs, abort: Abort): void {
+    writeAbort(this.cpu.physical, vmcs.address, abort);
+    this.host.shutDown(abort);
+  }
+
+  private tell(exit: Exit): void {
+    this.cpu.surroundings.emit('vmexit', () => ({ ...exit, vmcs: this.pointer }));
+  }
+  private stampExit(vmcs: Vmcs): void {
+    this.stamp(vmcs, 'VM_EXIT_REASON', 'exit');
+  }
+
+  // The preemption timer: counts when a bit of the TSC changes. Intel SDM vol. 3, "VMX-Preemption Timer"
+
+  private get timerRate(): number {
+    return Number((this.cpu.model.vmx?.IA32_VMX_MISC ?? 0n) & 31n);
+  }
+  private startTimer(value: number): void {
+    const unit = 2 ** this.timerRate;
+    const now = Math.floor(this.host.now() / unit);
+    this.cpu.state.setF64(layout.timerDeadline, (now + value) * unit);
+  }
+  /** Virtual time at which the timer reaches 0; infinity where it is off. */
+  get timerDeadline(): number {
+    return this.controls.pin & control.preemptionTimer
+      ? this.cpu.state.getF64(layout.timerDeadline)
+      : Number.POSITIVE_INFINITY;
+  }
+  private saveTimer(vmcs: Vmcs): void {
+    if (!(this.controls.exit & control.saveTimer)) return;
+    const unit = 2 ** this.timerRate;
+    const left = this.timerDeadline / unit - Math.floor(this.host.now() / unit);
+    vmcs.set32('VMX_PREEMPTION_TIMER_VALUE', Math.max(0, left));
+  }
+
+  /** VMXOFF, INIT, reset: VMX operation ends; the VMCSs stay active where they are. */
+  leave(): void {
+    const { state } = this.cpu;
+    for (const at of [layout.vmxOn, layout.vmxNonRoot, layout.vmcsSlot, layout.trapFlagPending]) state.setU32(at, 0);
+    this.controls = NO_CONTROLS;
+  }
+}
