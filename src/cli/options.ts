@@ -55,9 +55,9 @@ export const commands: readonly Command[] = [
       json,
       {
         flag: '--trace',
-        placeholder: 'KIND,…',
+        placeholder: 'EVENT,…',
         description:
-          'Prints one line per event, with position and reason: trap, trap:#PF, int, irq, nmi, ring, mode, cr, msr, port, mmio, cpuid, task-switch, syscall, tlb-fill, stale, triple-fault, not-implemented, reset.',
+          'Prints one line per event, with position and reason: trap, trap:#PF, int, irq, ring, mode, cr3:w, msr, port:0x3f8, pte:0x400000, stale, …; docs/command-line.md lists all.',
       },
       { flag: '-o', placeholder: 'FILE', description: 'Where the trace goes. By default to stderr.' },
       { flag: '--stdin', description: 'What comes on stdin arrives at COM1.' },

@@ -4,8 +4,13 @@ import { exitStatuses } from '../../src/cli/help';
 import { commands, flagOf, usageOf } from '../../src/cli/options';
 import { ownCommands } from '../../src/cli/terminal/own-commands';
 import { consoleCommands } from '../../src/debugger/console/console';
-import { eventExamples } from '../../src/debugger/events/kinds';
+import { type EventRow, eventKinds, rowOf } from '../../src/debugger/events/kinds';
 import { type MachineOption, machineOptions } from '../../src/debugger/machine-options';
+
+const eventLine = (kind: (typeof eventKinds)[number]): string => {
+  const { example, summary, stops, fields }: EventRow = rowOf(kind);
+  return `| \`${example}\` | ${summary} | ${stops} | ${fields.map(({ name }) => `\`${name}\``).join(' ')} |`;
+};
 
 const cell = (text: string): string => text.replace(/\|/g, '\\|');
 
@@ -77,12 +82,14 @@ stdout, and then what the guest prints goes to stderr. The result of \`run\` and
 ## Events
 
 \`run --trace\`, \`break\` and \`log\` in the terminal debugger and \`trace\` in launch.json take the same words, separated by commas: a
-kind of event, then after colons what must be true of it. An address, port, vector or register is written as a number or by
-its name; \`r\` and \`w\` choose the direction.
+kind of event, then after colons what must be true of it: a value, a range (\`port:0x3f8-0x3ff\`) or a name of what the kind is
+about, \`r\` or \`w\` for the direction, or \`FIELD=VALUE\` for any field. \`cr3\` is short for \`cr:cr3\`. Where the machine can stop,
+\`if CONDITION\`, \`hits COUNT\` and \`log TEXT\` may follow; the fields are names in them, beside \`step\`, \`vcpu\` and \`at\` (the
+instruction's address).
 
-${eventExamples()
-  .map((example) => `- \`${example}\``)
-  .join('\n')}
+| for example | what | stops | fields |
+| --- | --- | --- | --- |
+${eventKinds.map(eventLine).join('\n')}
 
 A line of a trace has the position (\`step\`), the address of the instruction, the kind, and what happened and why:
 
