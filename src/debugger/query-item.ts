@@ -77,8 +77,11 @@ const isSymbol = (environment: VcpuEnvironment, expression: Expression, address:
 
 const sizes = [1, 2, 4, 8] as const;
 
-/** What lies at a symbol, in every size. */
-const views = (environment: VcpuEnvironment, address: LinearAddress): Item[] => [
+/** What lies at a symbol, in every size; its line is where all of them are declared. */
+const views = (environment: VcpuEnvironment, address: LinearAddress): Item[] =>
+  viewsOf(environment, address).map((item) => ({ ...item, declaration: address }));
+
+const viewsOf = (environment: VcpuEnvironment, address: LinearAddress): Item[] => [
   ...sizes.flatMap((size): Item[] => {
     const bits = environment.read('linear', address, size);
     return bits === undefined ? [] : [element('linear', address, { size, signed: false }, bits, `u${size * 8}`)];
@@ -98,14 +101,19 @@ const element = (space: Space, address: bigint, type: ValueType, bits: bigint, n
   memory: { space, address },
 });
 
+/** Where registers have their rows. */
+const registerScopes: ReadonlySet<string> = new Set(['Registers', 'Flags', 'Segments', 'Control registers & MSRs']);
+
 /** The row of a scope that shows a register: its decoding and parts are shown here too. */
 const named = ({ session, vcpu, frame }: Viewer, name: string): Partial<Item> => {
   // The rows of the scopes are those of the innermost frame.
   if (frame !== undefined) return {};
   const source = session.environment(vcpu).sources.find(({ read }) => read(name) !== undefined);
-  if (source === undefined || source.kind === 'symbol') return {};
-  for (const { expensive, items } of scopesOf(session.machine, session.vcpu(vcpu), session.info)) {
-    const found = expensive ? undefined : items().find((item) => item.expression === name || item.name === name);
+  if (source?.kind !== 'register' && source?.kind !== 'model-specific register') return {};
+  for (const { name: scope, items } of scopesOf(session.machine, session.vcpu(vcpu), session.info)) {
+    const found = !registerScopes.has(scope)
+      ? undefined
+      : items().find((item) => item.expression === name || item.name === name);
     if (found !== undefined) return found;
   }
   return {};

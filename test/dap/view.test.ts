@@ -158,6 +158,16 @@ describe('values', () => {
     await expect(client.request('locations', { locationReference: 4711 })).rejects.toThrow('there is no location 4711');
   });
 
+  test('of a symbol lead to where it is declared', async () => {
+    const client = await atDeep();
+    const { variablesReference } = await client.request('evaluate', { expression: 'text', context: 'watch' });
+    const [byte] = await client.rows(variablesReference);
+    expect(byte).toMatchObject({ name: 'u8', value: '0x48', memoryReference: '0x10001c' });
+    const { declarationLocationReference } = byte as DebugProtocol.Variable;
+    const location = await client.request('locations', { locationReference: declarationLocationReference });
+    expect(location).toMatchObject({ source: { path: client.program }, line: 10 });
+  });
+
   test('are shown in the format of the request, or in that of the session', async () => {
     const client = await atDeep();
     const { variablesReference } = (await client.request('scopes', { frameId: 1000 })).scopes[0];
