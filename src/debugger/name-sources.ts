@@ -169,11 +169,10 @@ const symbolNames = (named: Named): NameSource => ({
 const msrByName: ReadonlyMap<string, number> = new Map(
   Object.entries(msrs).map(([name, { address }]) => [name.toLowerCase(), address]),
 );
-export const msrNamesOfAll: readonly string[] = [...msrByName.keys()];
 
 const msrNames = ({ machine, vcpu }: Named): NameSource => ({
   kind: 'model-specific register',
-  beginning: beginning(msrNamesOfAll),
+  beginning: beginning([...msrByName.keys()]),
   read: (name) => {
     const address = msrByName.get(name.toLowerCase());
     const value = address === undefined ? undefined : peekMsr(vcpu, BigInt(address));

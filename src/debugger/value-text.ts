@@ -3,7 +3,7 @@
 import { linear } from '../x86/address';
 import { numberOf, type Value } from './expression/evaluator';
 import type { Format } from './expression/format';
-import { type Item, itemValue, type Radix } from './item';
+import type { Item, Radix } from './item';
 import type { ProgramInfo } from './program-info';
 
 const isPrintable = (byte: number): boolean => byte >= 0x20 && byte < 0x7f;
@@ -15,7 +15,7 @@ const ownBits = ({ bits, size }: Value): bigint => BigInt.asUintN(size * 8, bits
 const COUNTED = 0xffff_ffffn;
 
 /** What may be said of a number besides its digits: a symbol, its decimal notation, a character. */
-export const meaningOf = (value: Value, info: ProgramInfo, radix: Radix): string => {
+const meaningOf = (value: Value, info: ProgramInfo, radix: Radix): string => {
   const { bits, size, signed, truth, meaning } = value;
   if (meaning !== undefined) return meaning;
   if (truth) return bits === 0n ? 'false' : 'true';
@@ -40,9 +40,6 @@ export const valueItem = (name: string, value: Value, info: ProgramInfo, radix: 
     ...(items === undefined ? {} : { children: () => items() }),
   };
 };
-
-/** The value in one line. */
-export const describeValue = (value: Value, info: ProgramInfo): string => itemValue(valueItem('', value, info));
 
 /** Digits in groups of four, from the right, so that they can be counted; what is written can be typed. */
 const grouped = (digits: string): string => digits.replace(/(?<=\d)(?=(\d{4})+$)/g, '_');

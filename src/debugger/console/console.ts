@@ -123,12 +123,16 @@ export class Console implements ConsoleContext {
 
 const WIDTH = 34;
 
+/** Two columns; what is too long for the first has a line of its own. */
+const row = (usage: string, text: string): string[] =>
+  usage.length <= WIDTH ? [`${usage.padEnd(WIDTH)} ${text}`] : [usage, `${''.padEnd(WIDTH)} ${text}`];
+
 /** @throws BadInput */
 const help = (commands: readonly Command[], argument: string): Output => {
   if (argument === '')
     return lines(
-      ...commands.map(({ names, usage, help: text }) => `${`${names[0]} ${usage}`.trim().padEnd(WIDTH)} ${text}`),
-      'All else is an expression: its value is shown, and PLACE = EXPRESSION sets it.',
+      ...commands.flatMap(({ names, usage, help: text }) => row(`${names[0]} ${usage}`.trim(), text)),
+      'All else is an expression: its value is shown, and PLACE = EXPRESSION sets it. `help COMMAND` tells more.',
     );
   const found = commands.find(({ names }) => names.includes(argument));
   if (found === undefined) throw new BadInput(`${argument}: no such command`);
