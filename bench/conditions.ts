@@ -9,7 +9,7 @@ import { VcpuEnvironment } from '../src/debugger/environment';
 import { ProgramInfo } from '../src/debugger/program-info';
 import type { TriggerOptions } from '../src/debugger/trigger';
 import type { Machine } from '../src/machine/pc';
-import { linear } from '../src/x86/address';
+import { type LinearAddress, linear } from '../src/x86/address';
 import { boot } from '../test/guest';
 
 const LOOP = `
@@ -52,6 +52,14 @@ const time = (machine: Machine): number => {
   return (Math.min(...slices) * SLICES) / 1000;
 };
 
+/** What else slows a run down: watches that never stop. */
+const watches: readonly (readonly [string, (breakpoints: Breakpoints) => void])[] = [
+  ['watch of another page', (breakpoints) => breakpoints.watch(0x30_0000n, 8, 'change')],
+  ['watch of the same page', (breakpoints) => breakpoints.watch(0x20_0800n, 8, 'change')],
+  ['watch of cr3', (breakpoints) => breakpoints.watchRegister('cr3')],
+  ['watch of r15', (breakpoints) => breakpoints.watchRegister('r15')],
+];
+
 export const benchConditions = (): void => {
   const median = (make: () => Machine): number =>
     Array.from({ length: 3 }, () => time(make())).sort((a, b) => a - b)[1] ?? Number.NaN;
@@ -64,9 +72,14 @@ export const benchConditions = (): void => {
       `${name.padEnd(32)} ${(seconds / free).toFixed(2)} x as long, ${(evaluations / (seconds - free) / 1e6).toFixed(1)} million evaluations a second`,
     );
   }
+  for (const [name, set] of watches)
+    console.log(`${name.padEnd(32)} ${(median(() => prepared(set)) / free).toFixed(2)} x as long`);
 };
 
-const withBreakpoint = (options: TriggerOptions): Machine => {
+const withBreakpoint = (options: TriggerOptions): Machine =>
+  prepared((breakpoints, again) => breakpoints.add([again], options));
+
+const prepared = (set: (breakpoints: Breakpoints, again: LinearAddress) => void): Machine => {
   const guest = boot(LOOP);
   const { machine } = guest;
   const info = new ProgramInfo(guest.program);
@@ -74,6 +87,6 @@ const withBreakpoint = (options: TriggerOptions): Machine => {
   const at = (vcpu: number) => environment[vcpu] as VcpuEnvironment;
   const conditions = new Conditions(at, (name, here) => info.resolve(name, here), machine.memory.wasm);
   const breakpoints = new Breakpoints(machine, { conditions, environment: at, note: () => {} });
-  breakpoints.add([linear(guest.symbol('again'))], options);
+  set(breakpoints, linear(guest.symbol('again')));
   return machine;
 };

@@ -8,7 +8,7 @@ import type { Machine } from '../machine/pc';
 import { type LinearAddress, linear } from '../x86/address';
 import { type Place, placeText } from './address';
 import type { Conditions } from './conditions';
-import type { Environment } from './expression/evaluator';
+import type { VcpuEnvironment } from './environment';
 import { Trigger, type TriggerOptions } from './trigger';
 import { currentAddress } from './vcpu-view';
 import { type Watch, type WatchAccess, type Watched, Watches, type WatchTarget } from './watches';
@@ -33,7 +33,7 @@ interface Armed {
 
 export interface BreakpointHost {
   readonly conditions: Conditions;
-  readonly environment: (vcpu: number) => Environment;
+  readonly environment: (vcpu: number) => VcpuEnvironment;
   /** A log message, or why a condition cannot be evaluated; then it stops. */
   readonly note: (text: string, by: Breakpoint | Watch) => void;
 }

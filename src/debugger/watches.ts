@@ -9,7 +9,7 @@ import { BadInput } from '../program/program';
 import { linear } from '../x86/address';
 import { msrs } from '../x86/msrs';
 import type { Place } from './address';
-import type { Environment } from './expression/evaluator';
+import type { VcpuEnvironment } from './environment';
 import { peekLinear } from './guest-memory';
 import { Trigger, type TriggerHost, type TriggerOptions } from './trigger';
 
@@ -25,7 +25,7 @@ export interface Watch extends TriggerOptions {
   readonly target: WatchTarget;
   readonly access: WatchAccess;
   readonly hits: number;
-  /** Every instruction is executed alone and compared: about a hundredth of the usual speed. */
+  /** Every instruction is executed alone and compared: that takes some hundred times as long. */
   readonly stepping: boolean;
 }
 
@@ -50,7 +50,7 @@ interface Armed {
 }
 
 export interface WatchesHost extends Omit<TriggerHost, 'log' | 'problem'> {
-  readonly environment: (vcpu: number) => Environment;
+  readonly environment: (vcpu: number) => VcpuEnvironment;
   readonly note: (text: string, watch: Watch) => void;
 }
 
@@ -154,7 +154,8 @@ export class Watches {
         throw new BadInput(`${register}: a register is watched for changes, not for being read`);
       if (this.host.environment(vcpu ?? 0).name(register, false) === undefined)
         throw new BadInput(`there is no register \`${register}\` to watch`);
-      const read = (index: number) => this.host.environment(index).name(register, false)?.bits ?? 0n;
+      const readers = this.machine.cpus.map(({ index }) => this.reader(register, index));
+      const read = (index: number) => readers[index]?.() ?? 0n;
       return watches.add({ read, stepping, vcpu });
     }
     const { place, size } = target;
@@ -168,6 +169,14 @@ export class Watches {
       write: access !== 'read',
       vcpu: place.vcpu,
     });
+  }
+
+  /** Asked after every instruction at times: what is named is looked for once. */
+  private reader(register: string, vcpu: number): () => bigint {
+    const environment = this.host.environment(vcpu);
+    return (
+      environment.registers.get(register.toLowerCase())?.read ?? (() => environment.name(register, false)?.bits ?? 0n)
+    );
   }
 
   /** Judges everything that one instruction touched. */

@@ -33,8 +33,9 @@ const isValue = (watched: Watched): watched is { readonly id: number } & Watched
 
 export class Watches {
   private readonly watched = new Map<number, Watched>();
-  /** What each value was, by watch and vCPU. */
-  private readonly before = new Map<string, bigint>();
+  /** The values among them, and what each was, by vCPU. */
+  private values: readonly { readonly watched: { readonly id: number } & WatchedValue; readonly before: bigint[] }[] =
+    [];
   private hits: WatchHit[] = [];
   private hitBy = 0;
   private nextId = 1;
@@ -70,9 +71,8 @@ export class Watches {
   /** From now on: what was done from outside is no change. */
   begin(): void {
     this.hits = [];
-    for (const watched of this.watched.values())
-      if (isValue(watched))
-        for (const { index } of this.cpus) this.before.set(`${watched.id}:${index}`, watched.read(index));
+    for (const { watched, before } of this.values)
+      for (const { index } of this.cpus) before[index] = watched.read(index);
   }
 
   /** What was touched since the last call. */
@@ -85,12 +85,12 @@ export class Watches {
 
   /** Has an instruction of this vCPU changed a watched value? */
   compare(vcpu: number): void {
-    for (const watched of this.watched.values()) {
-      if (!isValue(watched) || (watched.vcpu ?? vcpu) !== vcpu) continue;
-      const key = `${watched.id}:${vcpu}`;
-      const [old, now] = [this.before.get(key), watched.read(vcpu)];
+    for (const { watched, before } of this.values) {
+      if (watched.vcpu !== undefined && watched.vcpu !== vcpu) continue;
+      const old = before[vcpu];
+      const now = watched.read(vcpu);
       if (old === now) continue;
-      this.before.set(key, now);
+      before[vcpu] = now;
       if (old !== undefined) this.hit(vcpu, { id: watched.id, access: 'change', old, now });
     }
   }
@@ -99,6 +99,8 @@ export class Watches {
   arm(): void {
     const all = [...this.watched.values()];
     const values = all.filter(isValue);
+    const known = new Map(this.values.map(({ watched, before }) => [watched.id, before]));
+    this.values = values.map((watched) => ({ watched, before: known.get(watched.id) ?? [] }));
     this.stepping = values.some(({ stepping }) => stepping);
     const bytes = all.filter((one): one is { readonly id: number } & WatchedBytes => !isValue(one));
     this.physical.watch(new Set(bytes.filter(({ space }) => space === 'physical').flatMap(pagesOf)));

@@ -67,7 +67,7 @@ const expressions = fc.letrec<{ any: string }>((tie) => ({
     { maxDepth: 5 },
     numbers.map((value) => `0x${value.toString(16)}`),
     fc.nat().map((n) => registers()[n % registers().length] as string),
-    fc.constantFrom('start', 'other', 'start.local', '$start'),
+    fc.constantFrom('vcpu', 'start', 'other', 'start.local', '$start'),
     fc.tuple(fc.constantFrom('-', '+', '~', '!'), tie('any')).map(([sign, inner]) => `${sign}(${inner})`),
     fc
       .tuple(tie('any'), fc.constantFrom(...operators), tie('any'))
@@ -178,6 +178,7 @@ test('what is read through 32-bit paging is what lies there; 4 MiB pages are lef
   put(0x30_0004, 0x40_0083);
   put(0x30_1000 + 0x200 * 4, 0x50_0003);
   put(0x50_0010, 0x1234_5678);
+  put(0x40_0000, 0x50_0003);
   put(0x40_0010, 0x55);
   state.cr3 = 0x30_0000n;
   state.cr4 = 0x10n;

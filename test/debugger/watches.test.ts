@@ -247,3 +247,11 @@ test('what cannot be watched is refused in one line', async () => {
   );
   expect(breakpoints.listWatches()).toEqual([]);
 });
+
+test('a temporary one goes, and the others go on', async () => {
+  const { session } = await debug('bits 64\nmov ebx, 1\nmov ebx, 2\nmov ecx, 3\nmov ebx, 4\nhlt\n');
+  const once = session.breakpoints.watchRegister('rbx', { temporary: true });
+  const other = session.breakpoints.watchRegister('rcx');
+  expect(await run(session, 3)).toEqual([[[once.id, 'change', 0n, 1n]], [[other.id, 'change', 0n, 3n]], 'ending']);
+  expect(session.breakpoints.listWatches()).toEqual([other]);
+});

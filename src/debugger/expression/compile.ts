@@ -111,6 +111,7 @@ class Compiler {
     if (!symbolOnly) {
       const own = this.meanings.field?.(word) ?? registerReads.get(word)?.(this.site);
       if (own !== undefined) return plain(own);
+      if (word === 'vcpu') return plain(i64.const(vcpuAt(this.site.base)));
       if (elsewhere.has(word)) return this.unknown();
     }
     const symbol = this.meanings.symbol(name);
@@ -224,7 +225,10 @@ class Compiler {
 }
 
 /** Names before symbols whose values only TypeScript knows. */
-const elsewhere: ReadonlySet<string> = new Set(['step', 'retired', 'vtime', 'vcpu', 'cr8']);
+const elsewhere: ReadonlySet<string> = new Set(['step', 'retired', 'vtime', 'cr8']);
+
+/** Index of the vCPU whose state is there. */
+const vcpuAt = (base: number): number => (base - vcpuBase(0)) / (vcpuBase(1) - vcpuBase(0));
 
 const plain = (value: Expr): Piece => ({ statements: [], value, signed: false });
 
