@@ -9,7 +9,11 @@ const OFFSET = 0xfffn;
 
 export class PageCache {
   private readonly cpu: Cpu;
-  private readonly pages = new Map<bigint, DataView>();
+  private readonly pages = new Map<bigint, Uint8Array>();
+  private base = 0n;
+  private end = 0n;
+  private bytes: Uint8Array = new Uint8Array();
+  private view: DataView = new DataView(new ArrayBuffer(0));
 
   constructor(cpu: Cpu) {
     this.cpu = cpu;
@@ -17,29 +21,34 @@ export class PageCache {
 
   /** Bytes from an address up to the first that is not mapped. */
   read(address: LinearAddress, length: number): Uint8Array {
-    const offset = Number(address & OFFSET);
-    const { buffer, byteLength } = this.page(address & ~OFFSET);
-    if (offset + length <= byteLength) return new Uint8Array(buffer, offset, length);
-    return peekLinear(this.cpu, address, length);
+    const offset = this.open(address);
+    if (offset + length > this.bytes.length) return peekLinear(this.cpu, address, length);
+    return this.bytes.subarray(offset, offset + length);
   }
 
   /** A little-endian value; undefined where a byte of it is not mapped. */
   value(address: LinearAddress, size: 2 | 4 | 8): bigint | undefined {
-    const offset = Number(address & OFFSET);
+    const offset = this.open(address);
     if (offset + size > PAGE) return across(peekLinear(this.cpu, address, size), size);
-    const page = this.page(address & ~OFFSET);
-    if (page.byteLength === 0) return undefined;
-    if (size === 8) return page.getBigUint64(offset, true);
-    return BigInt(size === 4 ? page.getUint32(offset, true) : page.getUint16(offset, true));
+    if (this.bytes.length === 0) return undefined;
+    if (size === 8) return this.view.getBigUint64(offset, true);
+    return BigInt(size === 4 ? this.view.getUint32(offset, true) : this.view.getUint16(offset, true));
   }
 
-  private page(base: bigint): DataView {
-    let page = this.pages.get(base);
-    if (page === undefined) {
-      page = new DataView(peekLinear(this.cpu, linear(base), PAGE).slice().buffer);
-      this.pages.set(base, page);
+  /** Makes the page of an address the one that is read; gives the offset in it. */
+  private open(address: LinearAddress): number {
+    if (address < this.base || address >= this.end) {
+      this.base = address & ~OFFSET;
+      this.end = this.base + BigInt(PAGE);
+      let bytes = this.pages.get(this.base);
+      if (bytes === undefined) {
+        bytes = peekLinear(this.cpu, linear(this.base), PAGE);
+        this.pages.set(this.base, bytes);
+      }
+      this.bytes = bytes;
+      this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     }
-    return page;
+    return Number(address - this.base);
   }
 }
 

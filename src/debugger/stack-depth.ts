@@ -76,15 +76,18 @@ const unknown = (before: StackDepth): StackDepth => ({ ...before, rsp: undefined
 const add = (before: StackDepth, bytes: number): StackDepth =>
   before.rsp === undefined ? before : { ...before, rsp: before.rsp + bytes };
 
-const immediate = (instruction: Instruction): number | undefined =>
+/** Numbers in instructions are as wide as the code. */
+const signed = (value: bigint, word: number): number => Number(BigInt.asIntN(word * 8, value));
+
+const immediate = (instruction: Instruction, word: number): number | undefined =>
   instruction.opCount === 2 && instruction.op1Kind !== OpKind.Register && instruction.op1Kind !== OpKind.Memory
-    ? Number(BigInt.asIntN(64, instruction.immediate(1)))
+    ? signed(instruction.immediate(1), word)
     : undefined;
 
 /** Instructions that change RSP or RBP otherwise than by pushing and popping. */
 const effects: ReadonlyMap<Mnemonic, Effect> = new Map([
-  [Mnemonic.Sub, (before, instruction) => grow(before, instruction, 1)],
-  [Mnemonic.Add, (before, instruction) => grow(before, instruction, -1)],
+  [Mnemonic.Sub, (before, instruction, word) => grow(before, instruction, word, 1)],
+  [Mnemonic.Add, (before, instruction, word) => grow(before, instruction, word, -1)],
   [
     Mnemonic.Mov,
     (before, instruction) => {
@@ -95,14 +98,14 @@ const effects: ReadonlyMap<Mnemonic, Effect> = new Map([
   ],
   [
     Mnemonic.Lea,
-    (before, instruction) => {
+    (before, instruction, word) => {
       const to = firstRegister(instruction);
       if (to === RBP) return { ...before, rbp: undefined };
       if (to !== RSP) return before;
       const base = instruction.memoryBase === Register.None ? -1 : RegisterExt.number(instruction.memoryBase);
       const from = base === RSP ? before.rsp : base === RBP ? before.rbp : undefined;
       const plain = from !== undefined && instruction.memoryIndex === Register.None;
-      const distance = Number(BigInt.asIntN(64, instruction.memoryDisplacement));
+      const distance = signed(instruction.memoryDisplacement, word);
       return { ...before, rsp: plain ? from - distance : undefined };
     },
   ],
@@ -120,11 +123,11 @@ const effects: ReadonlyMap<Mnemonic, Effect> = new Map([
   ],
 ]);
 
-const grow = (before: StackDepth, instruction: Instruction, sign: 1 | -1): StackDepth => {
+const grow = (before: StackDepth, instruction: Instruction, word: number, sign: 1 | -1): StackDepth => {
   const register = firstRegister(instruction);
   if (register === RBP) return { ...before, rbp: undefined };
   if (register !== RSP) return before;
-  const bytes = immediate(instruction);
+  const bytes = immediate(instruction, word);
   return bytes === undefined ? unknown(before) : add(before, sign * bytes);
 };
 

@@ -105,6 +105,13 @@ export class StackWalk {
     return this.depths.get(address);
   }
 
+  /** Does the function that a frame stands in tell for certain what it has pushed? Symbols of compilers have sizes. */
+  isMeasured(place: Place): boolean {
+    const depth = this.depth(place);
+    const isSized = (this.info.symbols.at(this.siteOf(place))?.symbol.size ?? 0) > 0;
+    return isSized && (depth?.rbp !== undefined || depth?.rsp !== undefined);
+  }
+
   /** Code that has not changed since is not read again. */
   private remembered(start: LinearAddress, place: Place): StackDepth | undefined {
     const { linear: address, word } = place;
@@ -150,6 +157,7 @@ export class StackWalk {
     rip: bigint,
     far: boolean,
   ): { readonly target: LinearAddress | undefined } | undefined {
+    if (rip < CALL_LONGEST) return undefined;
     const end = this.linearOf({ ...inner, rip });
     if (end < CALL_LONGEST) return undefined;
     const bytes = this.memory.read(linear(end - BigInt(CALL_LONGEST)), CALL_LONGEST);
@@ -234,7 +242,8 @@ const outer = (
 /** Nothing tells how far the return address is: the nearest word that can be one, up to where RBP may point to one. */
 const bySearch: Entry = (walk, inner) => {
   const { word, rsp } = inner;
-  if (rsp === undefined) return undefined;
+  // Compiled code tells exactly where it was entered from: if nothing plausible lies there, this is the outermost frame.
+  if (rsp === undefined || walk.isMeasured(inner)) return undefined;
   const step = BigInt(word);
   const chained = chain(walk, inner);
   for (let n = 0n; n < REACH; n++) {
@@ -275,10 +284,12 @@ const interruptedFrom = (walk: StackWalk, inner: Place, at: bigint): Place | und
   const { word } = inner;
   const { vcpu } = walk;
   const step = BigInt(word);
-  const [rip, cs, flags, rsp, ss] = [0n, 1n, 2n, 3n, 4n].map((n) => walk.word(inner, at + n * step));
-  if (rip === undefined || cs === undefined || flags === undefined) return undefined;
+  const [cs, flags] = [walk.word(inner, at + step), walk.word(inner, at + 2n * step)];
+  if (cs === undefined || flags === undefined || cs > 0xffffn) return undefined;
   // Bit 1 is always 1; bits 3, 5 and 15 and those above 21 are always 0. A flag word of 2 alone is too common a value.
   if ((flags & 0x2n) === 0n || (flags & 0x8028n) !== 0n || flags >> 22n !== 0n) return undefined;
+  const [rip, rsp, ss] = [0n, 3n, 4n].map((n) => walk.word(inner, at + n * step));
+  if (rip === undefined) return undefined;
   const mode = modeOf(vcpu.state);
   if (mode === REAL) return interruptedReal(walk, inner, at, rip, cs, flags);
   if ((flags & BigInt(flagBits.VM)) !== 0n) return interrupted8086(walk, inner, rip, cs, flags, rsp, ss);
@@ -359,8 +370,9 @@ const farCalledFrom = (walk: StackWalk, inner: Place, at: bigint): Place | undef
   const { vcpu } = walk;
   const mode = modeOf(vcpu.state);
   const step = BigInt(word);
-  const [rip, cs] = [walk.word(inner, at), walk.word(inner, at + step)];
-  if (rip === undefined || cs === undefined || cs > 0xffffn) return undefined;
+  const cs = walk.word(inner, at + step);
+  const rip = cs === undefined || cs > 0xffffn ? undefined : walk.word(inner, at);
+  if (rip === undefined || cs === undefined) return undefined;
   if (mode === REAL || mode === VIRTUAL_8086) {
     const place = outer(walk, inner, {
       rip,
