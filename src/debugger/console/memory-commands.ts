@@ -59,9 +59,11 @@ const readLength = (console: ConsoleContext, text: string | undefined, most: num
 
 const PAGE = 4096;
 const MOST_HITS = 100;
+/** Bytes after which others get a turn. */
+const BREATH = 1 << 24;
 
 /** `find ADDRESS, LENGTH, PATTERN`: pages that are not mapped are passed over. */
-const find = (console: ConsoleContext, argument: string): Output => {
+const find = async (console: ConsoleContext, argument: string): Promise<Output> => {
   const [text = '', length, ...parts] = splitArguments(argument);
   if (text === '' || length === undefined || parts.length === 0)
     throw new BadInput('what where? find ADDRESS, LENGTH, 0x1234:u32 or find ADDRESS, LENGTH, "text"');
@@ -81,6 +83,7 @@ const find = (console: ConsoleContext, argument: string): Output => {
       found.push(`${textOf(hit)}${name === undefined ? '' : ` ${name}`}`);
     }
     at += step;
+    if (at % BREATH < step) await yieldToHost();
   }
   if (found.length === 0) return lines('not found');
   return lines(...found.slice(0, MOST_HITS), ...(found.length >= MOST_HITS ? ['… perhaps more'] : []));
