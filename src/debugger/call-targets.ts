@@ -5,8 +5,9 @@ import { FS, type SegmentIndex } from '../machine/core/state';
 import { LONG, modeOf, REAL } from '../machine/cpu/mode';
 import type { VirtualCpu } from '../machine/virtual-cpu';
 import { type LinearAddress, linear } from '../x86/address';
-import { type CodeView, linearOf } from './disassemble';
+import type { CodeView } from './code-view';
 import { peekValue } from './guest-memory';
+import { linearOf } from './instruction';
 import { peekMsr } from './name-sources';
 import { codeAddress, currentAddress } from './vcpu-view';
 

@@ -156,6 +156,3 @@ const rowAt = (view: CodeView, reader: InstructionReader, address: LinearAddress
   const bytes = view.read(address, instruction.length);
   return { ...common(view, address), bytes, text: textOf(view, instruction) };
 };
-
-export type { CodeView } from './code-view';
-export { LONGEST, linearOf, targetOf, withInstruction } from './instruction';

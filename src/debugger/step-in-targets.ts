@@ -3,7 +3,9 @@
 import type { VirtualCpu } from '../machine/virtual-cpu';
 import { hex, type LinearAddress, linear } from '../x86/address';
 import { callTarget, isCall } from './call-targets';
-import { type CodeView, disassembleOne, withInstruction } from './disassemble';
+import type { CodeView } from './code-view';
+import { disassembleOne } from './disassemble';
+import { withInstruction } from './instruction';
 import type { ProgramInfo } from './program-info';
 import type { Pause } from './run-control';
 import type { Stepper } from './stepping';

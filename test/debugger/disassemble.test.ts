@@ -2,7 +2,8 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type CodeView, disassembleBackward, disassembleForward } from '../../src/debugger/disassemble';
+import type { CodeView } from '../../src/debugger/code-view';
+import { disassembleBackward, disassembleForward } from '../../src/debugger/disassemble';
 import { ProgramInfo } from '../../src/debugger/program-info';
 import type { Session } from '../../src/debugger/session';
 import { MemoryFiles } from '../../src/program/files-memory';
