@@ -16,6 +16,7 @@ export class SymbolTable {
   readonly #byName = new Map<string, ProgramSymbol>();
   /** By name; made when somebody asks. */
   #sorted: readonly ProgramSymbol[] | undefined;
+  #data: readonly ProgramSymbol[] | undefined;
   /** Without constants, sorted by address; of several at one address, the best name stands last. */
   readonly #byAddress: readonly ProgramSymbol[];
 
@@ -24,6 +25,12 @@ export class SymbolTable {
       if (!this.#byName.has(symbol.name)) this.#byName.set(symbol.name, symbol);
     }
     this.#byAddress = symbols.filter((symbol) => symbol.kind !== 'constant').sort(byAddressThenWorth);
+  }
+
+  /** Symbols that name data, by address. */
+  get data(): readonly ProgramSymbol[] {
+    this.#data ??= this.#byAddress.filter(({ kind }) => kind === 'data');
+    return this.#data;
   }
 
   /** The first symbol of that name in the file's order. */

@@ -408,7 +408,9 @@ const isRaised = (flag: Flag): boolean => raised[flag] !== undefined && raised[f
 const flags = Object.keys(walks) as Flag[];
 
 describe('each flag is made good', () => {
-  test.each(flags.filter(isRaised))('%s', (flag) => walks[flag](raised));
+  test.each(flags.filter(isRaised))('%s', async (flag) => {
+    await walks[flag](raised);
+  });
 });
 
 test('no flag is raised that nobody walks', () => {

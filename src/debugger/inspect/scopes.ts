@@ -6,6 +6,7 @@ import type { Item } from '../item';
 import type { ProgramInfo } from '../program-info';
 import { markChanges } from './changes';
 import { controlItems } from './control-registers';
+import { dataItems, hasData } from './data';
 import { tableItems } from './descriptor-tables';
 import { deviceItems } from './devices';
 import { faultItems } from './faults';
@@ -32,6 +33,7 @@ const rows: readonly ScopeRow[] = [
   { name: 'Devices', expensive: true, items: deviceItems },
   { name: 'Machine', items: machineItems },
   { name: 'Faults', items: faultItems },
+  { name: 'Data', expensive: true, present: hasData, items: dataItems },
 ];
 
 /** Listing costs nothing: what a scope holds is made when it is opened. */
