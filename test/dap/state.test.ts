@@ -136,6 +136,7 @@ describe('scopes and variables', () => {
       'Devices',
       'Machine',
       'Faults',
+      'Data',
     ]);
     const rows = await client.scope('Registers');
     expect(rows.slice(0, 3).map(({ name, value }) => [name, value])).toEqual([
