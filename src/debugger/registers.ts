@@ -124,7 +124,7 @@ const bitPlaces = (name: string, whole: RegisterPlace): [string, RegisterPlace][
   ]);
 
 /** Bits that no instruction sets by itself: VM comes by IRET and task switches, LMA with paging, ET is always 1. */
-export const fixedBits: ReadonlySet<string> = new Set(['vm', 'efer.lma', 'cr0.et']);
+export const fixedBits: ReadonlySet<string> = new Set(['vm', 'efer.lma', 'ia32_efer.lma', 'cr0.et']);
 
 /** All registers of a vCPU by lower-case name. */
 export const registerPlaces = (state: CpuState, taskPriority: () => number): ReadonlyMap<string, RegisterPlace> => {
@@ -186,8 +186,10 @@ export const registerPlaces = (state: CpuState, taskPriority: () => number): Rea
     readOnly(1, () => BigInt(state.cpl)),
   );
   for (const name of fixedBits) {
-    const { write: _, ...place } = places.get(name) as RegisterPlace;
-    places.set(name, place);
+    const place = places.get(name);
+    if (place === undefined) continue;
+    const { write: _, ...shown } = place;
+    places.set(name, shown);
   }
   return places;
 };

@@ -6,6 +6,7 @@ import { hex } from '../../x86/address';
 import { explain } from '../explain';
 import { deviceFields } from './devices';
 import type { Field, FieldFamily, Owner } from './field';
+import { msrFields } from './msrs';
 import { pagingFields } from './paging';
 import { tableFields, vectorFields } from './tables';
 import { taskFields } from './task';
@@ -16,6 +17,7 @@ const families: readonly FieldFamily[] = [
   vectorFields,
   taskFields,
   pagingFields,
+  msrFields,
   translationFields,
   deviceFields,
 ];

@@ -3,6 +3,7 @@
 import { listMsrs } from '../../machine/cpu/msrs';
 import { pagingMode } from '../../machine/cpu/page-walk';
 import { hex } from '../../x86/address';
+import { msrBits } from '../../x86/msr-bits';
 import type { Item } from '../item';
 import { decodedRegisters } from '../registers';
 import { bitItems, bitNames } from './decode';
@@ -36,15 +37,18 @@ export const controlItems = ({ vcpu: { state, cpu } }: Subject): Item[] => {
     ...[0, 1, 2, 3].map((n) => address(`dr${n}`, state.dr(n))),
     decoded('dr6', state.dr(6)),
     decoded('dr7', state.dr(7)),
-    ...listMsrs(cpu).map(
-      ({ name, address, value, meaning, readOnly }): Item => ({
+    ...listMsrs(cpu).map(({ name, address, value, meaning, readOnly }): Item => {
+      const rows = msrBits[name];
+      const decodedBits = rows === undefined ? '' : bitNames(value, rows);
+      return {
         name: name.toLowerCase(),
         bits: value,
         size: 8,
-        meaning: `${meaning} (${hex(address)})`,
+        meaning: `${decodedBits === '' ? '' : `${decodedBits}: `}${meaning} (${hex(address)})`,
         expression: `msr[${hex(address)}]`,
         ...(readOnly ? {} : { settable: true }),
-      }),
-    ),
+        ...(rows === undefined ? {} : { children: () => bitItems(name.toLowerCase(), value, rows) }),
+      };
+    }),
   ];
 };

