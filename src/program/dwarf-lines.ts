@@ -107,17 +107,25 @@ const inOrder = (writer: LineRowWriter, sequences: Sequence[]): Uint32Array => {
   const order: number[] = [];
   let end = 0n;
   for (const { first, behind } of sequences) {
-    const numbers = Array.from({ length: behind - first }, (_, index) => first + index);
     // The standard wants addresses that only rise; assemblers that go back in a section write others.
-    if (numbers.some((n) => n > first && writer.address(n) < writer.address(n - 1)))
-      numbers.sort((a, b) =>
-        writer.address(a) < writer.address(b) ? -1 : writer.address(a) > writer.address(b) ? 1 : a - b,
-      );
-    for (const n of numbers) if (writer.address(n) >= end) order.push(n);
+    let rises = true;
+    for (let n = first + 1; n < behind && rises; n++) rises = writer.address(n) >= writer.address(n - 1);
+    const numbers = rises ? undefined : byAddress(writer, first, behind);
+    for (let n = first; n < behind; n++) {
+      const number = numbers?.[n - first] ?? n;
+      if (writer.address(number) >= end) order.push(number);
+    }
     const last = order.at(-1);
     if (last !== undefined && writer.address(last) > end) end = writer.address(last);
   }
   return Uint32Array.from(order);
+};
+
+const byAddress = (writer: LineRowWriter, first: number, behind: number): number[] => {
+  const address = (n: number): bigint => writer.address(n);
+  return Array.from({ length: behind - first }, (_, index) => first + index).sort((a, b) =>
+    address(a) < address(b) ? -1 : address(a) > address(b) ? 1 : a - b,
+  );
 };
 
 /** "The Line Number Program", with its state machine's registers as far as rows need them. */

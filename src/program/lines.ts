@@ -283,18 +283,22 @@ class Part {
     const code = new Set<number>();
     /** A statement of the piece that the rows are in has been met: only the first is where a breakpoint goes. */
     let begun = false;
+    let before = -1;
     for (let index = 0; index < length; index++) {
       const flag = flags[index] as number;
-      if (!this.#continues(index)) begun = false;
-      if (fileIndexes[index] !== wanted || (flag & (END | STATEMENT)) !== STATEMENT) continue;
-      const line = lines[index] as number;
+      const isOurs = fileIndexes[index] === wanted && (flag & END) === 0;
+      const line = isOurs ? (lines[index] as number) : -1;
+      if (line !== before) begun = false;
+      before = line;
+      if (!isOurs || (flag & STATEMENT) === 0) continue;
       if (!begun) {
-        const list = starts.get(line) ?? [];
-        starts.set(line, list);
-        list.push(linear(addresses[index] as bigint));
-      }
-      begun = true;
-      if ((flag & DATA) === 0) code.add(line);
+        const list = starts.get(line);
+        const at = linear(addresses[index] as bigint);
+        if (list === undefined) starts.set(line, [at]);
+        else list.push(at);
+        if ((flag & DATA) === 0) code.add(line);
+        begun = true;
+      } else if ((flag & DATA) === 0) code.add(line);
     }
     const made = { starts, lines: [...code].sort((a, b) => a - b) };
     this.#indexes.set(file, made);
