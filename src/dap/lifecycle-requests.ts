@@ -168,6 +168,7 @@ export const leave = async (context: Context, suspended: boolean): Promise<void>
 /** Whatever this client wanted to stop at. */
 const releaseBreakpoints = (context: Context): void => {
   context.breakpoints.clear();
+  context.stream.subscribe(undefined);
   const { breakpoints, events } = context.session;
   for (const { id } of breakpoints.list()) breakpoints.remove(id);
   for (const { id } of breakpoints.listWatches()) breakpoints.unwatch(id);

@@ -167,7 +167,11 @@ export class RunControl {
       }
     }
     if (stop.reason === 'fault') return { reason: 'fault', vcpu, fault: stop.fault, ids: wanted?.ids ?? [] };
-    if (wanted !== undefined) return { reason: 'event', vcpu: wanted.event.vcpu, ...wanted };
+    if (wanted !== undefined) {
+      // A watch that the same instruction hit.
+      const watches = this.breakpoints.watched.map(({ id }) => id);
+      return { reason: 'event', vcpu: wanted.event.vcpu, event: wanted.event, ids: [...wanted.ids, ...watches] };
+    }
     switch (stop.reason) {
       case 'breakpoint':
         return { reason: 'breakpoint', vcpu, ids: this.breakpoints.hit };

@@ -208,6 +208,13 @@ test('steps stop at events too', async () => {
   expect(await session.step(0, 'over', 'instruction')).toMatchObject({ reason: 'event', ids: [breakpoint.id] });
 });
 
+test('a watch and an event of one instruction are one stop, with both numbers', async () => {
+  const { session, breakpoint } = await at('bits 64\nmov edi, 0x200000\nmov dx, 0x80\ninsb\nhlt\n', 'port:0x80:r');
+  const watch = session.breakpoints.watch(0x20_0000n, 1, 'write');
+  expect(await session.continue()).toMatchObject({ reason: 'event', ids: [breakpoint.id, watch] });
+  expect(await session.continue()).toMatchObject({ reason: 'ending' });
+});
+
 test('what cannot be read is one line', async () => {
   const { session } = await debug('bits 64\nhlt\n');
   for (const text of ['trap:#XX', 'bogus', 'port:0x3f8 if value ==', 'cpuid hits maybe', 'pte:nowhere'])
