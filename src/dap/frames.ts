@@ -39,8 +39,7 @@ const vcpuAt = ({ session }: Context, index: number, problem: string): number =>
 
 const currentVcpu = (context: Context): number => context.pause?.vcpu ?? context.session.machine.current;
 
-export const frames = (context: Context, vcpu: number): Frame[] =>
-  framesOf(context.session.vcpu(vcpu), context.session.info);
+const frames = (context: Context, vcpu: number): Frame[] => framesOf(context.session.vcpu(vcpu), context.session.info);
 
 /** @throws BadInput when the frame is gone */
 export const frame = (context: Context, { vcpu, index }: FramePlace): Frame => {

@@ -124,19 +124,11 @@ describe('scopes and variables', () => {
   test('Registers come first, general registers are their direct children in lower case, 0x first', async () => {
     const client = await atInner();
     const { body } = await client.dap.scopesRequest({ frameId: 1000 });
-    expect(body.scopes.map(({ name }) => name)).toEqual([
+    expect(body.scopes.slice(0, 4).map(({ name }) => name)).toEqual([
       'Registers',
       'Flags',
       'Segments',
       'Control registers & MSRs',
-      'Descriptor tables',
-      'Paging',
-      'TLB',
-      'Interrupts',
-      'Devices',
-      'Machine',
-      'Faults',
-      'Data',
     ]);
     const rows = await client.scope('Registers');
     expect(rows.slice(0, 3).map(({ name, value }) => [name, value])).toEqual([
