@@ -6,6 +6,7 @@ import { linear } from '../../x86/address';
 import { peekLinear, peekValue } from '../guest-memory';
 import type { Item } from '../item';
 import type { ProgramInfo } from '../program-info';
+import { registerPlaces } from '../registers';
 import type { Subject } from './scope';
 
 /** What no line, no size and no other symbol bounds is shown as so many bytes. */
@@ -30,13 +31,23 @@ const lengthOf = (info: ProgramInfo, { address, size }: ProgramSymbol, next: Pro
   return rest > 0n && rest < MOST_BYTES ? Number(rest) : UNBOUNDED;
 };
 
+const counters: ReadonlySet<string> = new Set(['step', 'retired', 'vtime', 'vcpu']);
+
+/** As an expression names it: `$gdtr` where a register has the name. The same for every machine. */
+const symbolText = ({ state }: VirtualCpu, name: string): string => {
+  registerNames ??= new Set(registerPlaces(state, () => 0).keys());
+  const word = name.toLowerCase();
+  return counters.has(word) || registerNames.has(word) ? `$${name}` : name;
+};
+let registerNames: ReadonlySet<string> | undefined;
+
 const dataItem = (vcpu: VirtualCpu, { name, address }: ProgramSymbol, length: number): Item => {
   const common = { name, memory: { space: 'linear', address }, declaration: address } as const;
   if (isSize(length)) {
     const bits = peekValue(vcpu.cpu, address, length);
     if (bits === undefined) return { ...common, meaning: 'not mapped' };
     const type = `u${length * 8}`;
-    return { ...common, bits, size: length, type, expression: `[${name}]:${type}`, settable: true };
+    return { ...common, bits, size: length, type, expression: `[${symbolText(vcpu, name)}]:${type}`, settable: true };
   }
   return {
     ...common,
@@ -55,7 +66,7 @@ const byteItem = (vcpu: VirtualCpu, name: string, address: bigint, index: number
   const bits = peekValue(vcpu.cpu, at, 1);
   const common = { name: `[${index}]`, memory: { space: 'linear', address: at } } as const;
   if (bits === undefined) return { ...common, meaning: 'not mapped' };
-  return { ...common, bits, size: 1, expression: `[${name} + ${index}]:u8`, settable: true };
+  return { ...common, bits, size: 1, expression: `[${symbolText(vcpu, name)} + ${index}]:u8`, settable: true };
 };
 
 /** As a text where it begins with one, else as bytes. */
