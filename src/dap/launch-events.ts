@@ -4,7 +4,7 @@ import type { Session } from '../debugger/session';
 import { BadInput } from '../program/program';
 
 /** @throws BadInput */
-export const eventTexts = (name: string, given: unknown): readonly string[] => {
+const eventTexts = (name: string, given: unknown): readonly string[] => {
   if (given === undefined || given === null) return [];
   const list = Array.isArray(given) ? given : [given];
   const wrong = list.find((one) => typeof one !== 'string');

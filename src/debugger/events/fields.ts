@@ -110,4 +110,3 @@ export const commonFields: readonly NumberField[] = [
     help: 'linear address of the instruction that did it, or that it interrupted',
   },
 ];
-

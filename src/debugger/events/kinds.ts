@@ -343,9 +343,6 @@ const rows: { readonly [Kind in EventKind]: EventRow<EventOf<Kind>> } = {
 
 export const eventKinds = Object.keys(rows) as readonly EventKind[];
 
-/** Specifications to begin with, for completion. */
-export const eventExamples = (): string[] => eventKinds.map((kind) => rowOf(kind).example);
-
 /** The row of a kind, for events of that kind. */
 export const rowOf = (kind: EventKind): EventRow => rows[kind] as unknown as EventRow;
 
