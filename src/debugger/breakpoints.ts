@@ -14,7 +14,6 @@ import { currentAddress } from './vcpu-view';
 import { type Watch, type WatchAccess, type Watched, Watches, type WatchTarget } from './watches';
 
 export type { WatchAccess };
-export type BreakpointOptions = TriggerOptions;
 
 export interface Breakpoint extends TriggerOptions {
   readonly id: number;

@@ -3,18 +3,20 @@
  * between what it cannot do: find or decode code, hand instructions to the privileged architecture, deliver faults.
  */
 
-import { type Instruction, Mnemonic } from 'iced-x86';
+import type { Instruction } from 'iced-x86';
 import { CodeCache, LONGEST_BLOCK } from './code-cache';
 import { CodeFetch } from './code-fetch';
 import { DataAccess, type Translation, type Watch } from './data-access';
 import { Decoder, decodeMode } from './decoder';
 import { decodeModeOf } from './decoding-mode';
 import { FastTables } from './fast-tables';
-import { Fault, type Reason } from './fault';
+import { Fault } from './fault';
 import type { Handlers } from './handlers';
 import { NOTHING_JUDGED } from './judge';
 import { access, record, state, status } from './layout';
 import type { PhysicalMemory } from './physical';
+import { SlowRecords } from './slow-records';
+import { softwareException, transferVector } from './software-exceptions';
 import { throughStack } from './stack-reference';
 import { type CpuState, SS, TR } from './state';
 
@@ -61,21 +63,6 @@ const PAGE_FAULT = 14;
 const NO_EXCEPTION = 256;
 const RF = 1 << 16;
 
-/** The vector of an INT n, 0 for an IRETQ; undefined for other instructions. */
-const transferVector = (instruction: Instruction): number | undefined =>
-  instruction.mnemonic === Mnemonic.Int
-    ? instruction.immediate8
-    : instruction.mnemonic === Mnemonic.Iretq
-      ? 0
-      : undefined;
-
-const softwareExceptions: ReadonlyMap<Mnemonic, readonly [vector: number, why: Reason]> = new Map([
-  [Mnemonic.Int3, [3, { rule: 'software.int3' }]],
-  [Mnemonic.Into, [4, { rule: 'software.into' }]],
-  [Mnemonic.Int1, [1, { rule: 'software.int1' }]],
-]);
-const OF = 1 << 11;
-
 /** SS.B: the stack pointer is ESP. */
 const BIG = 1 << 14;
 
@@ -108,8 +95,7 @@ export class Engine {
   /** Faults delivered so far. */
   deliveries = 0;
   private readonly core: Exports;
-  private readonly slow = new Map<number, Instruction>();
-  private generation = 0;
+  private readonly slow: SlowRecords;
   private readonly watches = new Map<string, readonly Watch[]>();
   /** Budget at the last entry, while the core runs: where we are is worked out from it. */
   private entered = 0;
@@ -130,6 +116,7 @@ export class Engine {
     const decoder = new Decoder(cpu.memory, handlers, (instruction) => architecture.supports(instruction));
     this.code = code ?? new CodeCache(cpu.memory, physical, decoder, handlers);
     this.fetch = new CodeFetch(cpu, physical, architecture, this.code, this.tables);
+    this.slow = new SlowRecords(this.code, this.fetch);
     this.code.listeners.push({
       codeAdded: (page) => this.tables.codeAdded(page),
       allDropped: () => this.tables.dropJumps(),
@@ -415,8 +402,9 @@ export class Engine {
 
   private executeSlow(at: number): void {
     const { cpu, architecture } = this;
-    const instruction = this.slowInstruction(at);
-    if (this.beforeDelivery && this.heldAtSoftwareException(instruction)) return;
+    const instruction = this.slow.at(at, cpu.rip);
+    const raised = this.beforeDelivery && softwareException(instruction, cpu);
+    if (raised && this.beforeDelivery?.(raised)) return;
     cpu.setU32(state.flags, cpu.getU32(state.flags) & ~RF);
     try {
       if (!architecture.execute(instruction)) this.counters.unretired++;
@@ -439,13 +427,6 @@ export class Engine {
       this.modeChanged();
     }
     this.afterSlow?.();
-  }
-
-  /** INT3, INT1 and INTO raise exceptions that no `Fault` stands for: who wants to be asked is asked before them. */
-  private heldAtSoftwareException({ mnemonic }: Instruction): boolean {
-    const raised = softwareExceptions.get(mnemonic);
-    if (raised === undefined || (mnemonic === Mnemonic.Into && !(this.cpu.rflags & OF))) return false;
-    return this.beforeDelivery?.(new Fault(...raised)) ?? false;
   }
 
   /** Delivers an exception at the present boundary, as a step. */
@@ -529,24 +510,5 @@ export class Engine {
     const { cpu } = this;
     if (this.atBreakpoint?.(this.linearRip)) cpu.setU32(state.leave, 1);
     else this.single();
-  }
-
-  /** The instruction of a record that TypeScript executes; kept, because the same ones come again. */
-  private slowInstruction(at: number): Instruction {
-    if (this.generation !== this.code.generation) this.forgetSlow();
-    const { rip } = this.cpu;
-    const known = this.slow.get(at);
-    // The same bytes at another linear address have other targets and RIP-relative operands.
-    if (known?.ip === rip) return known;
-    known?.free();
-    const instruction = this.fetch.decode(rip);
-    this.slow.set(at, instruction);
-    return instruction;
-  }
-
-  private forgetSlow(): void {
-    for (const instruction of this.slow.values()) instruction.free();
-    this.slow.clear();
-    this.generation = this.code.generation;
   }
 }

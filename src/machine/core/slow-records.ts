@@ -1,0 +1,32 @@
+/** The instructions that TypeScript executes, decoded; kept by record, because the same ones come again. */
+
+import type { Instruction } from 'iced-x86';
+import type { CodeCache } from './code-cache';
+import type { CodeFetch } from './code-fetch';
+
+export class SlowRecords {
+  private readonly known = new Map<number, Instruction>();
+  private generation = 0;
+
+  constructor(
+    private readonly code: CodeCache,
+    private readonly fetch: CodeFetch,
+  ) {}
+
+  at(record: number, rip: bigint): Instruction {
+    if (this.generation !== this.code.generation) this.forget();
+    const known = this.known.get(record);
+    // The same bytes at another linear address have other targets and RIP-relative operands.
+    if (known?.ip === rip) return known;
+    known?.free();
+    const instruction = this.fetch.decode(rip);
+    this.known.set(record, instruction);
+    return instruction;
+  }
+
+  private forget(): void {
+    for (const instruction of this.known.values()) instruction.free();
+    this.known.clear();
+    this.generation = this.code.generation;
+  }
+}
