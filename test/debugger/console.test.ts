@@ -218,6 +218,15 @@ describe('stops', () => {
     expect(notes).toEqual([expect.stringMatching(/port write 0x80, 1 byte <- 0x2/)]);
   });
 
+  test('cwatch stops when the value changes, not when it is written again', async () => {
+    const { say, line } = await open('bits 64\nmov byte [cell], 5\nmov byte [cell], 6\nhlt\ncell: db 5\n');
+    expect(await say('cwatch [cell]:u8')).toEqual([
+      expect.stringMatching(/^breakpoint 1 watches change 1 byte at 0x10/),
+    ]);
+    expect((await say('continue'))[0]).toMatch(/0x5 -> 0x6/);
+    expect(line()).toBe(4);
+  });
+
   test('a physical place stops whatever maps it', async () => {
     const { say, line } = await open(counting);
     expect(await say('break phys:double')).toEqual([expect.stringMatching(/^breakpoint 1 at phys:0x10/)]);
