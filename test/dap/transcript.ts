@@ -5,7 +5,9 @@
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { Adapter } from '../../src/dap/adapter';
+import type { Context } from '../../src/dap/context';
 import type { LeftMachines } from '../../src/dap/left-machines';
+import type { Machine } from '../../src/machine/pc';
 import { MemoryFiles } from '../../src/program/files-memory';
 
 type Body = Record<string, unknown>;
@@ -150,6 +152,11 @@ export class Dialogue {
       );
     }
     return rows;
+  }
+
+  /** The machine behind it all, for its state and to take it somewhere. */
+  get machine(): Machine {
+    return (this.adapter as unknown as { readonly context: Context }).context.session.machine;
   }
 
   /** Everything that was said, to be kept. */
