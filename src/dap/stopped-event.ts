@@ -34,18 +34,27 @@ export const announce = (context: Context, pause: Pause = { reason: 'pause', vcp
 
 const noDebug = (context: Context): boolean => context.launched.noDebug === true;
 
+const plain = {
+  entry: 'Paused at the first instruction',
+  step: 'Paused after a step',
+  pause: 'Paused',
+} as const;
+
 const words = (context: Context, pause: Pause): Words => {
   const text = pauseText(pause);
   switch (pause.reason) {
     case 'entry':
     case 'step':
     case 'pause':
-      return { reason: pause.reason };
-    case 'breakpoint':
-      return { reason: breakpointReason(context, pause.ids), hitBreakpointIds: [...pause.ids] };
+      return { reason: pause.reason, description: plain[pause.reason] };
+    case 'breakpoint': {
+      const reason = breakpointReason(context, pause.ids);
+      return { reason, description: `Paused on a ${reason}`, hitBreakpointIds: [...pause.ids] };
+    }
     case 'watchpoint':
       return {
         reason: 'data breakpoint',
+        description: 'Paused on a data breakpoint',
         text,
         hitBreakpointIds: pause.hits.map(({ id }) => id),
       };
