@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { Dialogue } from './transcript';
-import { counting, faulting, locked, paging, twoProcessors } from './transcripts/guests';
+import { counting, faulting, locked, paging, talking, twoProcessors } from './transcripts/guests';
 
 const open: Dialogue[] = [];
 const begin = (source: string): Dialogue => beginWith({ '/guest.asm': source });
@@ -84,6 +84,34 @@ test('conditions, hit counts and log points', async () => {
   await talk.event('terminated');
   await talk.ask('disconnect');
   await keep(talk, 'conditions');
+});
+
+test('stopping on what the machine does', async () => {
+  const talk = begin(talking);
+  let ids: number[] = [];
+  await talk.start({ program, breakOn: ['cpuid if leaf == 1'] }, async () => {
+    const { breakpoints } = await talk.ask('setFunctionBreakpoints', {
+      breakpoints: [
+        { name: 'port:0x3f8:w', hitCondition: '== 2' },
+        { name: 'msr:IA32_LSTAR:w', condition: 'value == 0x1234' },
+        { name: 'trap:#PQ' },
+      ],
+    });
+    expect(breakpoints.map(({ verified }: { verified: boolean }) => verified)).toEqual([true, true, false]);
+    ids = breakpoints.map(({ id }: { id: number }) => id);
+    await talk.ask('ringside/events', { filters: ['port', 'msr'] });
+  });
+  expect(await talk.event('stopped')).toMatchObject({ reason: 'function breakpoint', hitBreakpointIds: [ids[0]] });
+  await talk.look();
+  expect(await talk.go('continue')).toMatchObject({ reason: 'function breakpoint', hitBreakpointIds: [ids[1]] });
+  await talk.ask('evaluate', { expression: 'log port:0xf4 if value == 3', context: 'repl', frameId: 1000 });
+  expect(await talk.go('continue')).toMatchObject({ reason: 'event' });
+  await talk.ask('evaluate', { expression: 'breakpoints', context: 'repl', frameId: 1000 });
+  await talk.ask('ringside/counts');
+  await talk.ask('continue', { threadId: 1 });
+  await talk.event('exited');
+  await talk.ask('disconnect');
+  await keep(talk, 'events');
 });
 
 test('data breakpoints', async () => {
