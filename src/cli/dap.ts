@@ -21,7 +21,11 @@ export const dap: Run = ({ values }) => {
 const serveStandardStreams = (): Promise<number> =>
   new Promise((resolve) => {
     const adapter = new Adapter(new DiskFiles());
-    adapter.onEnd = () => resolve(0);
+    adapter.onEnd = () => {
+      // A client that has said goodbye may leave the stream open.
+      process.stdin.destroy();
+      resolve(0);
+    };
     process.stdin.on('end', () => {
       adapter.dispose();
       resolve(0);

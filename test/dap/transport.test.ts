@@ -22,6 +22,19 @@ test('`ringside dap` serves a session on stdin and stdout', async () => {
   expect(await client.event('exited')).toEqual({ exitCode: 7 });
 });
 
+test('the process ends when its client disconnects, though the stream stays open', async () => {
+  const child = spawn(process.execPath, [bundle.command, 'dap']);
+  try {
+    const ended = new Promise((resolve) => child.on('exit', resolve));
+    const send = (text: string) => child.stdin.write(`Content-Length: ${text.length}\r\n\r\n${text}`);
+    send('{"seq":1,"type":"request","command":"initialize","arguments":{"adapterID":"x"}}');
+    send('{"seq":2,"type":"request","command":"disconnect"}');
+    expect(await ended).toBe(0);
+  } finally {
+    child.kill();
+  }
+});
+
 test('`ringside dap --port 0` serves one client after another on 127.0.0.1', async () => {
   const child = spawn(process.execPath, [bundle.command, 'dap', '--port', '0']);
   try {
