@@ -77,6 +77,130 @@ const good: Readonly<Record<string, object>> = {
   source: { sourceReference: 1, source },
   locations: { locationReference: 1 },
   modules: { startModule: 0, moduleCount: 10 },
+  'ringside/events': { filters: ['port', 'trap:#UD if step > 3'], rate: 100 },
+  'ringside/valueFormat': { radix: 'binary' },
+};
+
+const pick = (...words: readonly string[]) => fc.constantFrom(...words);
+
+/** Words that mean something in the language, and some that do not. */
+const word = fc.oneof(
+  pick('rax', 'rip', 'cr3', 'count', 'start.loop', 'again', '.loop', '$rax', 'step', 'msr[0x10]', 'nothing', '#PF'),
+  pick('0', '1', '-1', '0x100000', '0xffffffffffffffff', '1e5', '0x', '99999999999999999999', "'a'", '0b101'),
+  pick(
+    '[rsp]',
+    '[count]:u64',
+    'phys[0x1000]:u8[16]',
+    'gpa[rip]',
+    '[rip+8]:u32',
+    '[[rsp]]',
+    '[',
+    ']:u8',
+    ':u16[99999999]',
+  ),
+  pick('walk(rip)', 'why()', 'sym(rip)', 'walk(', 'why(1, 2)', 'u8(300)', 'walk(walk(1))'),
+  pick('+', '-', '*', '/', '%', '<<', '>>', '&&', '||', '!', '==', '<', '=', '(', ')', ',', '?', '~', '/0'),
+);
+const expression = fc.array(word, { maxLength: 6 }).map((words) => words.join(' '));
+
+/** Events of the grammar, more or less. */
+const event = fc
+  .tuple(
+    pick('trap', 'int', 'irq', 'port', 'msr', 'mmio', 'pte', 'cr3', 'cpuid', 'ring', 'mode', 'stale', 'syscall', 'x'),
+    fc.array(pick('#UD', '13', '0x3f8', '0x3f8-0x3ff', 'w', 'r', 'IA32_LSTAR', '', '-1', '0x400000', 'in'), {
+      maxLength: 3,
+    }),
+    fc.oneof(
+      fc.constant(''),
+      expression.map((text) => ` if ${text}`),
+    ),
+  )
+  .map(([kind, details, condition]) => [kind, ...details].join(':') + condition);
+
+/** Lines of the debug console. */
+const line = fc
+  .tuple(
+    pick(
+      ...[
+        'help',
+        'info',
+        'walk',
+        'unwalk',
+        'why',
+        'break',
+        'tbreak',
+        'log',
+        'watch',
+        'rwatch',
+        'delete',
+        'breakpoints',
+      ],
+      ...[
+        'step',
+        'next',
+        'stepi',
+        'nexti',
+        'finish',
+        'until',
+        'restart',
+        'continue',
+        'set',
+        'irq',
+        'nmi',
+        'init',
+        'sipi',
+      ],
+      ...[
+        'send',
+        'type',
+        'scancodes',
+        'invlpg',
+        'reset',
+        'print',
+        'p/x',
+        'x',
+        'x/4xb',
+        'find',
+        'write',
+        'fill',
+        'disas',
+      ],
+      ...['list', 'stack', 'symbols', 'vcpu', 'quit', 'registers', 'gdt', 'idt', 'tlb', 'screen', 'step 3', 'step -1'],
+    ),
+    fc.oneof(expression, event, fc.string({ maxLength: 12 })),
+  )
+  .map(([command, rest]) => `${command} ${rest}`);
+
+/** What is mostly text: grammars of their own. */
+const written: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  evaluate: fc.oneof(
+    fc.record({ expression: line, context: fc.constant('repl'), frameId: fc.constant(1000) }),
+    fc.record({ expression, context: pick('watch', 'hover', 'clipboard'), frameId: fc.constant(1000) }),
+  ),
+  completions: fc.oneof(line, expression).map((text) => ({ text, column: text.length + 1, frameId: 1000 })),
+  setExpression: fc.record({ expression, value: expression, frameId: fc.constant(1000) }),
+  setFunctionBreakpoints: fc
+    .array(
+      fc.record({ name: fc.oneof(event, expression), condition: expression, hitCondition: pick('', '== 2', '% 0') }),
+    )
+    .map((breakpoints) => ({ breakpoints })),
+  setExceptionBreakpoints: event.map((condition) => ({
+    filters: [],
+    filterOptions: [{ filterId: 'event', condition }],
+  })),
+  setBreakpoints: fc
+    .record({
+      line: fc.integer({ min: 0, max: 25 }),
+      condition: expression,
+      logMessage: expression.map((text) => `{${text}}`),
+    })
+    .map((breakpoint) => ({ source, breakpoints: [breakpoint] })),
+  dataBreakpointInfo: fc.record({
+    name: expression,
+    frameId: fc.constant(1000),
+    bytes: fc.integer({ min: 0, max: 5000 }),
+  }),
+  'ringside/events': fc.array(event, { maxLength: 3 }).map((filters) => ({ filters })),
 };
 
 /** All requests of the protocol, from the comments of its declaration. */
@@ -154,7 +278,11 @@ export const anyRequest = (handled: readonly string[]): fc.Arbitrary<Sent> => {
   const known = fc.constantFrom(...commands).chain((command) => {
     const args = good[command] ?? {};
     return fc
-      .oneof({ weight: 2, arbitrary: fc.constant<unknown>(args) }, { weight: 3, arbitrary: spoiled(args) })
+      .oneof(
+        { weight: 2, arbitrary: fc.constant<unknown>(args) },
+        { weight: 3, arbitrary: spoiled(args) },
+        { weight: 4, arbitrary: written[command] ?? fc.constant<unknown>(args) },
+      )
       .map((given) => ({ command, arguments: given }));
   });
   const unknown = fc.record({ command: fc.oneof(fc.constantFrom<unknown>(...odd), strange), arguments: strange });
