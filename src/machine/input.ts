@@ -10,6 +10,7 @@ import type { Input } from './history/input-log';
 import type { Machine } from './pc';
 import { registerLoads } from './register-loads';
 import type { VirtualCpu } from './virtual-cpu';
+import { editField } from './vmx/edit';
 
 type Setter = (vcpu: VirtualCpu, value: bigint) => void;
 
@@ -99,6 +100,12 @@ export const applyInput = (machine: Machine, input: Input): void => {
     case 'invalidate':
       invalidate(vcpu(input.vcpu), input.linear, input.pcid);
       break;
+    case 'vmcs': {
+      const { vmx, engine } = vcpu(input.vcpu);
+      if (vmx !== undefined) editField(vmx, input.address, input.field, input.value);
+      engine.settle();
+      break;
+    }
     case 'memory':
       machine.physical.pokeBytes(input.physical, Uint8Array.from(input.bytes));
       break;

@@ -3,6 +3,8 @@
  * edits. A run from the same start with the same log is the same run.
  */
 
+import type { FieldName } from '../../x86/vmx/fields';
+
 export type Input =
   /** Bytes that arrive at COM1. */
   | { readonly kind: 'serial'; readonly bytes: readonly number[] }
@@ -21,6 +23,14 @@ export type Input =
    * that address space that are not global.
    */
   | { readonly kind: 'invalidate'; readonly vcpu: number; readonly linear?: bigint; readonly pcid?: number }
+  /** A field of a VMCS set by the debugger, by its name; `vcpu` has it active, or it is in memory. */
+  | {
+      readonly kind: 'vmcs';
+      readonly vcpu: number;
+      readonly address: bigint;
+      readonly field: FieldName;
+      readonly value: bigint;
+    }
   /** Physical memory written by the debugger. */
   | { readonly kind: 'memory'; readonly physical: number; readonly bytes: readonly number[] }
   /** An interrupt line pulsed, an NMI or INIT sent by the debugger. */

@@ -3,9 +3,9 @@
  * indicator, launch state, then eight bytes for each field in the order of x86/vmx/fields.ts.
  */
 
-import { fieldNames } from '../../x86/vmx/fields';
+import { type FieldName, fieldNames } from '../../x86/vmx/fields';
 import type { PhysicalMemory } from '../core/physical';
-import type { Vmcs } from './vmcs';
+import { fieldIndex, type Vmcs } from './vmcs';
 
 export const REGION_SIZE = 4096;
 const ABORT = 4;
@@ -36,3 +36,24 @@ export const readRegion = (physical: PhysicalMemory, vmcs: Vmcs): void => {
 
 export const revisionOf = (physical: PhysicalMemory, address: bigint): number =>
   physical.read32(physical.gate(Number(address)));
+
+// From outside
+
+const fieldAt = (physical: PhysicalMemory, address: bigint, name: FieldName): number =>
+  physical.gate(Number(address) + FIELDS + fieldIndex[name] * 8);
+
+/** A region that is not active, looked at without a side effect. */
+export const peekRegion = (
+  physical: PhysicalMemory,
+  address: bigint,
+): { readonly revision: number; readonly launched: boolean; readonly get: (name: FieldName) => bigint } => ({
+  revision: Number(physical.peek(physical.gate(Number(address)), 4)),
+  launched: physical.peek(physical.gate(Number(address) + STATE), 8) === BigInt(LAUNCHED),
+  get: (name) => physical.peek(fieldAt(physical, address, name), 8),
+});
+
+/** Writes a field of such a region. */
+export const pokeRegion = (physical: PhysicalMemory, address: bigint, name: FieldName, value: bigint): void => {
+  const bytes = Uint8Array.from({ length: 8 }, (_, n) => Number((value >> BigInt(n * 8)) & 0xffn));
+  physical.pokeBytes(fieldAt(physical, address, name), bytes);
+};

@@ -22,16 +22,19 @@ import { injectedEvent, injectsTrapFlag } from './event';
 import { type Abort, loadExitMsrs, loadHost, saveGuest, storeExitMsrs, writeInformation } from './exit';
 import { capabilityValue, factsOf } from './facts';
 import { requireFixed } from './fixed-bits';
-import { deliverInGuest } from './guest-delivery';
-import { checkMode, fail, requireOperation, succeed, vmxInstructions } from './instructions';
+import { deliverInGuest, softwareExceptionExit } from './guest-delivery';
+import { checkMode, fail, failInvalid, requireOperation, succeed, vmxInstructions } from './instructions';
 import { interceptOf } from './intercepts';
 import { shadowed, unowned } from './intercepts/control-registers';
+import { loadPendingDebug, nmiBlockingAfter, savePendingDebug } from './pending-debug';
+import { trapFlag } from './pending-events';
 import { readRegion, writeAbort, writeRegion } from './region';
 import { checkThreshold, readTaskPriority, writeTaskPriority } from './task-priority';
 import { NO_VMCS, type Vmcs, VmcsSlots, type Writer } from './vmcs';
 
 const NO_CONTROLS: ControlBits = { pin: 0, primary: 0, secondary: 0, exit: 0, entry: 0 };
 const BLOCKED_BY_MOV_SS = 2;
+const BLOCKED_BY_NMI = 8;
 
 /** What VT-x needs of the vCPU around it. */
 export interface VmxHost {
@@ -68,8 +71,12 @@ export class Vmx implements Virtualization {
   readonly slots: VmcsSlots;
   /** The control words of the current guest; zeros in root operation. */
   controls: ControlBits = NO_CONTROLS;
+  shadow = 0;
+  unblocked = false;
+  transitions = 0;
   private readonly host: VmxHost;
-  private ages = 0;
+  /** Regions that were active once: for whoever looks. */
+  readonly regions = new Set<bigint>();
 
   constructor(cpu: Cpu, host: VmxHost) {
     this.cpu = cpu;
@@ -105,7 +112,7 @@ export class Vmx implements Virtualization {
   // VMCSs
 
   select(vmcs: Vmcs | undefined): void {
-    if (vmcs !== undefined) vmcs.age = ++this.ages;
+    if (vmcs !== undefined) vmcs.age = this.slots.nextAge();
     this.cpu.state.setU32(layout.vmcsSlot, vmcs?.at ?? 0);
   }
   /** A slot with the contents of a region; another VMCS may have to be written back for it. */
@@ -116,6 +123,7 @@ export class Vmx implements Virtualization {
       writeRegion(this.cpu.physical, slot);
     }
     slot.claim(address);
+    this.regions.add(address);
     readRegion(this.cpu.physical, slot);
     return slot;
   }
@@ -162,14 +170,11 @@ export class Vmx implements Virtualization {
     const { mnemonic } = instruction;
     if (mnemonic !== Mnemonic.Vmxon) requireOperation(this, (Mnemonic[mnemonic] as string).toLowerCase());
     checkMode(cpu, instruction);
-    const before = cpu.state.rip;
+    const before = this.transitions;
     vmxInstructions.get(mnemonic)?.(this, instruction);
-    // An entry has gone elsewhere.
-    if (!this.nonRoot && cpu.state.rip === before && !this.failed) cpu.state.rip = nextRip;
-    this.failed = false;
+    // An entry has gone elsewhere, also one that failed half-way.
+    if (this.transitions === before) cpu.state.rip = nextRip;
   }
-  /** The entry just tried failed after it had begun: the host was loaded. */
-  private failed = false;
 
   intercept(instruction: Instruction): boolean {
     const exit = interceptOf(this, instruction);
@@ -201,6 +206,9 @@ export class Vmx implements Virtualization {
   get tscOffset(): bigint {
     return this.controls.primary & control.tscOffset ? (this.current?.get('TSC_OFFSET') ?? 0n) : 0n;
   }
+  softwareException(event: GuestEvent): boolean {
+    return softwareExceptionExit(this, event);
+  }
   get iretUnblocks(): boolean {
     const { pin } = this.controls;
     return !(pin & control.nmiExiting) || (pin & control.virtualNmis) !== 0;
@@ -231,8 +239,8 @@ export class Vmx implements Virtualization {
   enter(launch: boolean): void {
     const { cpu, current } = this;
     const { state } = cpu;
-    if (current === undefined) return fail(this, 5);
-    if (state.getU32(layout.interruptibility) & BLOCKED_BY_MOV_SS) return fail(this, 26);
+    if (current === undefined) return failInvalid(this);
+    if (this.shadow & BLOCKED_BY_MOV_SS) return fail(this, 26);
     if (launch && current.launched) return fail(this, 4);
     if (!launch && !current.launched) return fail(this, 5);
     const facts = factsOf(cpu, current);
@@ -248,6 +256,8 @@ export class Vmx implements Virtualization {
       }));
       return fail(this, error);
     }
+    this.shadow = 0;
+    const nmiBlocking = state.getU32(layout.interruptibility) & BLOCKED_BY_NMI;
     const controls = controlBitsOf(current);
     const broken = firstBroken(guestChecks, facts);
     if (broken !== undefined) {
@@ -256,7 +266,7 @@ export class Vmx implements Virtualization {
         stage: 'guest-state',
         rule: broken.id,
       }));
-      this.failEntry(current, controls, 'ENTRY_FAILURE_GUEST_STATE', failureQualification(broken), broken.id);
+      this.failEntry(current, controls, 'ENTRY_FAILURE_GUEST_STATE', failureQualification(broken), broken.id, nmiBlocking);
       return;
     }
     succeed(cpu);
@@ -274,6 +284,7 @@ export class Vmx implements Virtualization {
         'ENTRY_FAILURE_MSR_LOADING',
         BigInt(refused.entry),
         `entry.msr.${refused.rule}`,
+        nmiBlocking,
       );
       return;
     }
@@ -284,11 +295,13 @@ export class Vmx implements Virtualization {
     const { cpu, host } = this;
     const { state } = cpu;
     vmcs.launched = true;
+    this.transitions++;
     this.controls = controls;
     state.setU32(layout.vmxNonRoot, 1);
     const info = vmcs.get32('VM_ENTRY_INTR_INFO_FIELD');
     if (controls.pin & control.preemptionTimer) this.startTimer(vmcs.get32('VMX_PREEMPTION_TIMER_VALUE'));
-    state.setU32(layout.trapFlagPending, injectsTrapFlag(info) ? 1 : 0);
+    state.setU32(layout.trapFlagPending, injectsTrapFlag(info) ? trapFlag.injected : 0);
+    state.setU32(layout.pauseFirst, 0);
     this.switchSpace(vmcs, controls);
     host.switched();
     cpu.surroundings.emit('vmentry', () => ({ vmcs: vmcs.address, launch, to: state.rip }));
@@ -297,8 +310,12 @@ export class Vmx implements Virtualization {
       vmcs.get32('VM_ENTRY_EXCEPTION_ERROR_CODE'),
       vmcs.get32('VM_ENTRY_INSTRUCTION_LEN'),
     );
+    loadPendingDebug(this, event);
     if (event !== undefined) host.inject(event);
     else if (controls.primary & control.tprShadow) checkThreshold(this);
+    // "Monitor Trap Flag": an injected event counts as an instruction.
+    if (event !== undefined && this.nonRoot && controls.primary & control.trapFlag)
+      state.setU32(layout.trapFlagPending, trapFlag.counted);
   }
 
   /** The translations of the guest: its VPID, PCID and EPT. Without a VPID those of VPID 0 go. */
@@ -314,12 +331,12 @@ export class Vmx implements Virtualization {
     reason: 'ENTRY_FAILURE_GUEST_STATE' | 'ENTRY_FAILURE_MSR_LOADING',
     qualification: bigint,
     rule: string,
+    nmiBlocking: number,
   ): void {
     const exit: Exit = { reason: exitReasons[reason].number, cause: { rule }, qualification, entryFailure: true };
     writeInformation(vmcs, exit);
     this.stampExit(vmcs);
-    this.failed = true;
-    this.loadHost(vmcs, controls);
+    this.loadHost(vmcs, controls, nmiBlocking);
     this.tell(exit);
   }
 
@@ -327,23 +344,34 @@ export class Vmx implements Virtualization {
 
   exit(exit: Exit): void {
     const { cpu, current, controls } = this;
+    const { state } = cpu;
     if (current === undefined) return;
+    // An instruction that exits has not ended the blocking that it was executed under.
+    const interruptibility = state.getU32(layout.interruptibility) | this.shadow;
+    state.setU32(layout.interruptibility, interruptibility);
+    this.shadow = 0;
+    this.unblocked = false;
+    savePendingDebug(state, exit);
     writeInformation(current, exit);
     this.saveTimer(current);
     saveGuest(cpu, current, controls, (name) => this.stamp(current, name, 'exit'));
     this.stampExit(current);
     this.tell(exit);
-    cpu.state.setU32(layout.vmxNonRoot, 0);
+    state.setU32(layout.vmxNonRoot, 0);
+    // What MSR areas hold is the processor's, not the guest's view.
+    this.controls = NO_CONTROLS;
     const abort = storeExitMsrs(cpu, current);
     if (abort !== undefined) this.abort(current, abort);
-    else this.loadHost(current, controls);
+    else this.loadHost(current, controls, nmiBlockingAfter(exit, controls, interruptibility));
   }
 
-  private loadHost(vmcs: Vmcs, controls: ControlBits): void {
+  private loadHost(vmcs: Vmcs, controls: ControlBits, nmiBlocking: number): void {
     const { cpu, host } = this;
-    const abort = loadHost(cpu, vmcs, controls) ?? loadExitMsrs(cpu, vmcs);
+    this.transitions++;
+    const abort = loadHost(cpu, vmcs, controls, nmiBlocking) ?? loadExitMsrs(cpu, vmcs);
     this.controls = NO_CONTROLS;
     cpu.state.setU32(layout.trapFlagPending, 0);
+    cpu.state.setU32(layout.tprExitPending, 0);
     cpu.paging.leaveSpace((controls.secondary & control.enableVpid) === 0);
     host.switched();
     if (abort !== undefined) this.abort(vmcs, abort);
@@ -387,7 +415,9 @@ export class Vmx implements Virtualization {
   /** VMXOFF, INIT, reset: VMX operation ends; the VMCSs stay active where they are. */
   leave(): void {
     const { state } = this.cpu;
-    for (const at of [layout.vmxOn, layout.vmxNonRoot, layout.vmcsSlot, layout.trapFlagPending]) state.setU32(at, 0);
+    for (const at of [layout.vmxOn, layout.vmxNonRoot, layout.vmcsSlot, layout.trapFlagPending, layout.tprExitPending])
+      state.setU32(at, 0);
     this.controls = NO_CONTROLS;
+    this.transitions++;
   }
 }
