@@ -1,0 +1,76 @@
+/**
+ * A vCPU to ask "what if": the same registers and the same VMCS, but memory is only looked at, and controls, bitmaps and
+ * masks can be other than they are. Nothing that is asked of it changes the machine.
+ */
+
+import { Fault } from '../../machine/core/fault';
+import type { AccessSize, PhysicalMemory } from '../../machine/core/physical';
+import type { CpuState } from '../../machine/core/state';
+import type { Cpu, LinearMemory } from '../../machine/cpu/cpu';
+import type { ControlBits } from '../../machine/vmx/control-bits';
+import type { Vmcs } from '../../machine/vmx/vmcs';
+import type { Vmx } from '../../machine/vmx/vmx';
+import { linear } from '../../x86/address';
+import { exception } from '../../x86/exceptions';
+import type { FieldName } from '../../x86/vmx/fields';
+import { peekValue } from '../guest-memory';
+
+/** What is supposed instead of what is. */
+export interface Supposition {
+  readonly state?: CpuState;
+  readonly controls?: ControlBits;
+  /** Of a field of the VMCS; undefined: as it is. */
+  readonly field?: (name: FieldName) => bigint | undefined;
+  /** What physical memory, such as a bitmap, holds; undefined: as it is. */
+  readonly byte?: number;
+}
+
+/** An object that is another one but for some properties. */
+const withChanges = <Whole extends object>(whole: Whole, changes: Partial<Record<keyof Whole, unknown>>): Whole =>
+  Object.create(
+    whole,
+    Object.fromEntries(Object.entries(changes).map(([name, value]) => [name, { value, enumerable: true }])),
+  ) as Whole;
+
+/** Linear memory without translations that stay, and without writes. */
+const lookedAt = (cpu: Cpu): LinearMemory => ({
+  read: (address, size) => {
+    const value = peekValue(cpu, linear(BigInt.asUintN(64, address)), size);
+    if (value === undefined) throw new Fault(exception.PF, { rule: 'walk.present', linear: address }, 0, address);
+    return value;
+  },
+  write: () => {},
+  probe: () => {},
+  window: () => -1,
+});
+
+const lookedAtPhysical = (physical: PhysicalMemory, byte: number | undefined): PhysicalMemory =>
+  withChanges(physical, {
+    read: (address: number, size: AccessSize): bigint =>
+      byte === undefined ? physical.peek(address, size) : BigInt(byte),
+    write: () => {},
+  });
+
+const supposed = (vmcs: Vmcs, field: NonNullable<Supposition['field']>): Vmcs =>
+  withChanges(vmcs, {
+    get: (name: FieldName): bigint => field(name) ?? vmcs.get(name),
+    get32: (name: FieldName): number => Number(BigInt.asUintN(32, field(name) ?? vmcs.get(name))),
+  });
+
+/** VT-x of a vCPU under a supposition. */
+export const supposing = (vmx: Vmx, { state, controls, field, byte }: Supposition): Vmx => {
+  const { current } = vmx;
+  const cpu = withChanges(vmx.cpu, {
+    linear: lookedAt(vmx.cpu),
+    physical: lookedAtPhysical(vmx.cpu.physical, byte),
+    ...(state === undefined ? {} : { state }),
+  });
+  const asked = withChanges(vmx, {
+    cpu,
+    nonRoot: true,
+    current: current === undefined || field === undefined ? current : supposed(current, field),
+    controls: controls ?? vmx.controls,
+  });
+  Object.defineProperty(cpu, 'vmx', { value: asked });
+  return asked;
+};
