@@ -102,6 +102,7 @@ export class Vmx implements Virtualization {
 
   /** The state was replaced: what is kept beside it is read again. */
   resume(): void {
+    this.lastExit = undefined;
     const { current } = this;
     const guest = this.nonRoot ? current : undefined;
     this.controls = guest === undefined ? NO_CONTROLS : controlBitsOf(guest);
@@ -383,6 +384,7 @@ export class Vmx implements Virtualization {
   }
 
   private tell(exit: Exit): void {
+    this.lastExit = { exit, at: this.host.now() };
     this.cpu.surroundings.emit('vmexit', () => ({ ...exit, vmcs: this.pointer }));
   }
   private stampExit(vmcs: Vmcs): void {
