@@ -71,6 +71,8 @@ export class Vmx implements Virtualization {
   readonly slots: VmcsSlots;
   /** The control words of the current guest; zeros in root operation. */
   controls: ControlBits = NO_CONTROLS;
+  /** The last exit and its virtual time, for whoever asks why; not part of the machine's state. */
+  lastExit: { readonly exit: Exit; readonly at: number } | undefined;
   shadow = 0;
   unblocked = false;
   transitions = 0;
