@@ -137,7 +137,9 @@ export class Session {
     this.busy = true;
     this.control.begin();
     try {
-      this.last = await motion();
+      const pause = motion();
+      // A single step is done at once.
+      this.last = pause instanceof Promise ? await pause : pause;
       return this.last;
     } finally {
       this.busy = false;

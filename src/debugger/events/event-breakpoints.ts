@@ -100,7 +100,7 @@ export class EventBreakpoints {
   onRemoved: ((breakpoint: EventBreakpoint) => void) | undefined;
   private readonly armed = new Map<number, Armed>();
   /** What happened in the present step and may be wanted. */
-  private readonly happened: { readonly event: MachineEvent; readonly by: Armed }[] = [];
+  private happened: { readonly event: MachineEvent; readonly by: Armed }[] = [];
   private stop: EventStop | undefined;
   private unsubscribe: () => void = () => {};
 
@@ -167,7 +167,7 @@ export class EventBreakpoints {
 
   /** A motion begins: what was left of the last one is forgotten. */
   begin(): void {
-    this.happened.length = 0;
+    if (this.happened.length > 0) this.happened = [];
     this.stop = undefined;
   }
 
@@ -224,6 +224,7 @@ export class EventBreakpoints {
 
   /** Judges what happened in the step just done. */
   private agrees(): boolean {
+    if (this.happened.length === 0) return this.stop !== undefined;
     for (const { event, by } of this.happened.splice(0)) {
       if (!this.armed.has(by.id) || !this.isHit(by, event)) continue;
       this.stop = { event: this.stop?.event ?? event, ids: [...new Set([...(this.stop?.ids ?? []), by.id])] };

@@ -21,7 +21,10 @@ const SHOWN = 5_000;
 class Past {
   readonly places: ReadonlyMap<string, RegisterPlace>;
   private readonly words: Uint32Array;
+  /** The registers themselves, as long as the memory does not grow: single steps are many. */
+  private live: Uint32Array | undefined;
   private taskPriority = 0;
+  readonly state: CpuState;
   private known = false;
 
   constructor(
@@ -31,14 +34,17 @@ class Past {
     const buffer = new ArrayBuffer(layout.transient);
     const views = { u32: new Uint32Array(buffer), i32: new Int32Array(buffer), u64: new BigUint64Array(buffer) };
     this.words = views.u32;
-    const state = new CpuState(views as unknown as CoreMemory, index, 0);
-    this.places = registerPlaces(state, () => this.taskPriority);
+    this.state = new CpuState(views as unknown as CoreMemory, index, 0);
+    this.places = registerPlaces(this.state, () => this.taskPriority);
   }
 
   take(): void {
-    const { memory } = this.machine;
-    const base = (this.machine.cpus[this.index]?.state.base ?? 0) >>> 2;
-    this.words.set(memory.u32.subarray(base, base + this.words.length));
+    const { u32 } = this.machine.memory;
+    if (this.live?.buffer !== u32.buffer) {
+      const base = (this.machine.cpus[this.index]?.state.base ?? 0) >>> 2;
+      this.live = u32.subarray(base, base + this.words.length);
+    }
+    this.words.set(this.live);
     this.taskPriority = this.machine.devices.localApics[this.index]?.cr8 ?? 0;
     this.known = true;
   }
@@ -56,8 +62,9 @@ export class Recollection {
   private readonly pasts: readonly Past[];
   private readonly shown = new Map<string, { motion: number; bits: bigint; before: bigint | undefined }>();
   private motion = 0;
+  private departedAt = -1;
 
-  constructor(machine: Machine) {
+  constructor(private readonly machine: Machine) {
     this.pasts = machine.cpus.map(({ index }) => new Past(machine, index));
     machine.events.overhear(['trap', 'triple-fault', 'reset'], (event) => this.keep(event as Trap));
     for (const { engine, index } of machine.cpus)
@@ -84,7 +91,13 @@ export class Recollection {
   /** The machine is about to move: what it shows now is what later values are compared with. */
   departing(): void {
     this.motion++;
+    this.departedAt = this.machine.counters.step;
     for (const past of this.pasts) past.take();
+  }
+
+  /** The registers before the last step, where that was all of the last motion. */
+  stateBeforeStep(vcpu: number): CpuState | undefined {
+    return this.machine.counters.step === this.departedAt + 1 ? this.pasts[vcpu]?.state : undefined;
   }
 
   /** What an expression gave at the last stop, as far as that is known. Tells that it gives `bits` now. */
