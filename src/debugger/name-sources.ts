@@ -18,10 +18,11 @@ import type { Value } from './expression/evaluator';
 import { fieldNamesBeginning, findField, setField } from './fields/names';
 import type { ProgramInfo } from './program-info';
 import { naturalSize, type RegisterPlace } from './registers';
+import { exitReasonNames, vmcsNames } from './vmcs/names';
 
 export interface NameSource {
   /** For what it is: in messages, and for completion. */
-  readonly kind: 'register' | 'counter' | 'symbol' | 'model-specific register' | 'field';
+  readonly kind: 'register' | 'counter' | 'symbol' | 'model-specific register' | 'field' | 'VMCS field' | 'exit reason';
   /** Names that begin so, at most so many, in the order in which they are to be offered. */
   readonly beginning: (prefix: string, most: number) => readonly string[];
   readonly read: (name: string) => Value | undefined;
@@ -50,9 +51,12 @@ export const nameSources = (named: Named): readonly NameSource[] => [
   ...(named.frame === undefined ? [] : [frameNames(named.frame)]),
   registerNames(named),
   counterNames(named),
+  // Hypervisors define constants of these names, the encodings.
+  vmcsNames(named),
   symbolNames(named),
   msrNames(named),
   partNames(named),
+  exitReasonNames(named),
 ];
 
 const plain = (bits: bigint): Value => ({ bits, signed: false, size: 8 });

@@ -142,6 +142,8 @@ const kindOf = {
   symbol: 'value',
   'model-specific register': 'property',
   field: 'field',
+  'VMCS field': 'field',
+  'exit reason': 'value',
 } as const;
 
 const symbolKind = (info: ProgramInfo, name: string): CompletionKind =>

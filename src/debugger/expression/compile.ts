@@ -21,6 +21,7 @@ import {
   setLocal,
   when,
 } from '../../machine/core/wasm';
+import { isFieldName } from '../vmcs/names';
 import { msrReads, naturalBytes, registerReads } from './compile-names';
 import type { BinaryOperator, Expression, ValueType } from './syntax';
 
@@ -112,7 +113,7 @@ class Compiler {
       const own = this.meanings.field?.(word) ?? registerReads.get(word)?.(this.site);
       if (own !== undefined) return plain(own);
       if (word === 'vcpu') return plain(i64.const(vcpuAt(this.site.base)));
-      if (elsewhere.has(word)) return this.unknown();
+      if (elsewhere.has(word) || isVmcsName(word)) return this.unknown();
     }
     const symbol = this.meanings.symbol(name);
     if (typeof symbol === 'bigint') return plain(i64.const(symbol));
@@ -226,6 +227,12 @@ class Compiler {
 
 /** Names before symbols whose values only TypeScript knows. */
 const elsewhere: ReadonlySet<string> = new Set(['step', 'retired', 'vtime', 'cr8']);
+
+/** A field of the current VMCS or of another one, which hides symbols where there is one. */
+const isVmcsName = (word: string): boolean => {
+  const [first = ''] = word.split('.', 1);
+  return first === 'vmcs' || isFieldName(first);
+};
 
 /** Index of the vCPU whose state is there. */
 const vcpuAt = (base: number): number => (base - vcpuBase(0)) / (vcpuBase(1) - vcpuBase(0));

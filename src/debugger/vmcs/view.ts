@@ -1,0 +1,70 @@
+/** The VMCSs that a program has used, looked at wherever they are: in a slot of a vCPU, or in their region in memory. */
+
+import type { Machine } from '../../machine/pc';
+import type { VirtualCpu } from '../../machine/virtual-cpu';
+import { peekRegion } from '../../machine/vmx/region';
+import type { FieldWriter, Vmcs } from '../../machine/vmx/vmcs';
+import { hex } from '../../x86/address';
+import type { FieldName } from '../../x86/vmx/fields';
+
+export interface VmcsView {
+  /** Physical, of its region. */
+  readonly address: bigint;
+  /** `cleared`: no processor has it active; what its region in memory holds counts. */
+  readonly state: 'current' | 'active' | 'cleared';
+  readonly launched: boolean;
+  /** Index of the vCPU that has it active, or that looks. */
+  readonly vcpu: number;
+  readonly get: (name: FieldName) => bigint;
+  /** Undefined for one in memory, where nobody keeps it. */
+  readonly writer: (name: FieldName) => FieldWriter | undefined;
+}
+
+const ofSlot = ({ index, vmx }: VirtualCpu, vmcs: Vmcs): VmcsView => ({
+  address: vmcs.address,
+  state: vmx?.current === vmcs ? 'current' : 'active',
+  launched: vmcs.launched,
+  vcpu: index,
+  get: (name) => vmcs.get(name),
+  writer: (name) => vmcs.writer(name),
+});
+
+/** The one that VMREAD and VMWRITE work on. */
+export const currentVmcs = (vcpu: VirtualCpu): VmcsView | undefined => {
+  const current = vcpu.vmx?.current;
+  return current === undefined ? undefined : ofSlot(vcpu, current);
+};
+
+const REVISION = 0x7fff_ffffn;
+
+/** Regions that VMCLEAR has written back; without the revision identifier there is no VMCS there any more. */
+const cleared = (machine: Machine, vcpu: VirtualCpu, active: ReadonlySet<bigint>): VmcsView[] => {
+  const revision = Number((machine.model.vmx?.IA32_VMX_BASIC ?? 0n) & REVISION);
+  const used = new Set(machine.cpus.flatMap(({ vmx }) => [...(vmx?.regions ?? [])]));
+  return [...used].flatMap((address): VmcsView[] => {
+    if (active.has(address)) return [];
+    const { revision: own, launched, get } = peekRegion(machine.physical, address);
+    if (own !== revision) return [];
+    return [{ address, state: 'cleared', launched, vcpu: vcpu.index, get, writer: () => undefined }];
+  });
+};
+
+/** All of the machine, by address. */
+export const vmcsViews = (machine: Machine, vcpu: VirtualCpu): VmcsView[] => {
+  const slots = machine.cpus.flatMap((owner) => (owner.vmx?.slots.active() ?? []).map((vmcs) => ofSlot(owner, vmcs)));
+  const own = slots.filter((view) => view.vcpu === vcpu.index);
+  const others = slots.filter((view) => view.vcpu !== vcpu.index);
+  const active = new Set(slots.map(({ address }) => address));
+  return [...own, ...others, ...cleared(machine, vcpu, active)].sort((a, b) => (a.address < b.address ? -1 : 1));
+};
+
+export const vmcsAt = (machine: Machine, vcpu: VirtualCpu, address: bigint): VmcsView | undefined =>
+  vmcsViews(machine, vcpu).find((view) => view.address === address);
+
+/** `current, launched`, `active on vCPU 1, clear`, `cleared`. */
+export const stateText = ({ state, launched, vcpu }: VmcsView, from: number): string => {
+  const where = vcpu === from ? state : `${state} on vCPU ${vcpu}`;
+  return state === 'cleared' ? 'in memory, not active' : `${where}, ${launched ? 'launched' : 'clear'}`;
+};
+
+export const vmcsTitle = (view: VmcsView, from: number): string => `${hex(view.address)} (${stateText(view, from)})`;
