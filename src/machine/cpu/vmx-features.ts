@@ -40,6 +40,7 @@ const controls: Readonly<Record<ControlWordName, readonly string[]>> = {
     'load-ia32-efer',
     'save-vmx-preemption-timer-value',
   ],
+  secondaryExit: [],
   entry: ['load-debug-controls', 'ia-32e-mode-guest', 'load-ia32-pat', 'load-ia32-efer'],
 };
 
@@ -49,7 +50,7 @@ const maskOf = (parts: Parts, without: readonly string[]): bigint =>
     .filter(([name]) => !without.includes(name))
     .reduce((mask, [, { bit, width = 1 }]) => mask | (((1n << BigInt(width)) - 1n) << BigInt(bit)), 0n);
 
-const basicMask = maskOf(basicParts, ['DUAL_MONITOR']);
+const basicMask = maskOf(basicParts, ['DUAL_MONITOR', 'NESTED_EXCEPTION']);
 const miscMask = maskOf(miscParts, ['PT', 'SMBASE', 'SMM_MONITOR_CTL', 'MSEG_REVISION']);
 const eptVpidMask = maskOf(eptVpidParts, ['WALK_5', 'ADVANCED', 'SHADOW_STACK']);
 

@@ -32,11 +32,15 @@ export const processorFacts = (cpu: Cpu, vmcs: Vmcs): Readonly<Record<ProcessorF
   'host-ia-32e-mode': () => (cpu.state.efer & BigInt(EFER.LMA) ? 1n : 0n),
   smm: () => 0n,
   'efer-bits': () => BigInt(implemented(eferBits, (feature) => cpu.model.has(feature))),
-  // Branch tracing, performance counters, bounds and Intel PT are not there.
+  // Branch records and tracing, performance counters, speculation control, SGX and RTM are not there.
   'debugctl-bits': () => 0n,
   'perf-global-ctrl-bits': () => 0n,
-  'bndcfgs-bits': () => 0n,
   'rtit-ctl-bits': () => 0n,
+  'lbr-ctl-bits': () => 0n,
+  'spec-ctrl-bits': () => 0n,
+  tracing: () => 0n,
+  sgx: () => 0n,
+  rtm: () => 0n,
   'current-vmcs': () => vmcs.address,
   'vmcs-revision': () => (cpu.model.vmx?.IA32_VMX_BASIC ?? 0n) & 0x7fff_ffffn,
 });

@@ -49,6 +49,7 @@ export const basicParts = {
   INS_OUTS: { bit: 54, meaning: 'exits of INS and OUTS have instruction information' },
   TRUE_CONTROLS: { bit: 55, meaning: 'default1 controls may be 0, see the TRUE capability MSRs' },
   ANY_ERROR_CODE: { bit: 56, meaning: 'injected exceptions may have an error code or not, whatever the vector' },
+  NESTED_EXCEPTION: { bit: 58, meaning: 'injected exceptions may be marked as nested' },
 } as const satisfies Readonly<Record<string, Part>>;
 
 /** Intel SDM vol. 3, "Miscellaneous Data". */

@@ -132,7 +132,12 @@ const tertiary: ControlWord = {
     'ept-paging-write-control': [2, 'EPT paging-write control'],
     'guest-paging-verification': [3, 'guest-paging verification'],
     'ipi-virtualization': [4, 'IPI virtualization'],
+    'seam-guest-physical-address-width': [5, 'SEAM guest-physical address width'],
+    'enable-msr-list-instructions': [6, 'enable MSR-list instructions'],
     'virtualize-ia32-spec-ctrl': [7, 'virtualize IA32_SPEC_CTRL'],
+    'apic-timer-virtualization': [8, 'APIC-timer virtualization'],
+    'enable-pbndkb': [9, 'enable PBNDKB'],
+    'pebs-uses-guest-physical-addresses': [12, 'PEBS uses guest physical addresses'],
   }),
 };
 
@@ -164,6 +169,21 @@ const exit: ControlWord = {
   }),
 };
 
+const secondaryExit: ControlWord = {
+  title: 'secondary VM-exit control',
+  field: 'SECONDARY_VM_EXIT_CONTROLS',
+  capability: 'IA32_VMX_EXIT_CTLS2',
+  allowed1Only: true,
+  default1: 0,
+  activatedBy: 'exit.activate-secondary-controls',
+  bits: bits({
+    'save-fred': [0, 'save FRED'],
+    'load-fred': [1, 'load FRED'],
+    'load-ia32-spec-ctrl': [2, 'load IA32_SPEC_CTRL'],
+    'prematurely-busy-shadow-stack': [3, 'prematurely busy shadow stack'],
+  }),
+};
+
 const entry: ControlWord = {
   title: 'VM-entry control',
   field: 'VM_ENTRY_CONTROLS',
@@ -185,11 +205,13 @@ const entry: ControlWord = {
     'load-cet-state': [20, 'load CET state'],
     'load-guest-ia32-lbr-ctl': [21, 'load guest IA32_LBR_CTL'],
     'load-pkrs': [22, 'load PKRS'],
-    'load-ia32-fred': [23, 'load IA32_FRED state'],
+    'load-ia32-fred': [23, 'load FRED'],
+    'load-ia32-spec-ctrl': [24, 'load IA32_SPEC_CTRL'],
+    'allow-seam-guest-telemetry': [25, 'allow SEAM-guest telemetry'],
   }),
 };
 
-export const controlWords = { pin, primary, secondary, tertiary, exit, entry } as const;
+export const controlWords = { pin, primary, secondary, tertiary, exit, secondaryExit, entry } as const;
 export type ControlWordName = keyof typeof controlWords;
 
 export interface Control extends ControlBit {

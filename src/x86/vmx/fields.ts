@@ -10,6 +10,7 @@ export type FieldNeed =
   | `secondary.${string}`
   | `tertiary.${string}`
   | `exit.${string}`
+  | `secondaryExit.${string}`
   | `entry.${string}`
   | `capability.${string}`;
 
@@ -30,6 +31,7 @@ const control16 = {
   EPTP_INDEX: field(0x0004, 'EPTP index', 'secondary.ept-violation-ve'),
   HLAT_PREFIX_SIZE: field(0x0006, 'HLAT prefix size', 'tertiary.enable-hlat'),
   LAST_PID_POINTER_INDEX: field(0x0008, 'Last PID-pointer index', 'tertiary.ipi-virtualization'),
+  VIRTUAL_TIMER_VECTOR: field(0x000a, 'Virtual timer vector', 'tertiary.apic-timer-virtualization'),
 } as const;
 
 const guest16 = {
@@ -98,6 +100,7 @@ const control64 = {
   SECONDARY_VM_EXIT_CONTROLS: field(0x2044, 'Secondary VM-exit controls', 'exit.activate-secondary-controls'),
   IA32_SPEC_CTRL_MASK: field(0x204a, 'IA32_SPEC_CTRL mask', 'tertiary.virtualize-ia32-spec-ctrl'),
   IA32_SPEC_CTRL_SHADOW: field(0x204c, 'IA32_SPEC_CTRL shadow', 'tertiary.virtualize-ia32-spec-ctrl'),
+  GUEST_DEADLINE_SHADOW: field(0x204e, 'Guest deadline shadow', 'tertiary.apic-timer-virtualization'),
   INJECTED_EVENT_DATA: field(0x2052, 'Injected-event data', 'entry.load-ia32-fred'),
 } as const;
 
@@ -133,6 +136,8 @@ const guest64 = {
   GUEST_IA32_FRED_SSP1: field(0x2824, 'Guest IA32_FRED_SSP1', 'entry.load-ia32-fred'),
   GUEST_IA32_FRED_SSP2: field(0x2826, 'Guest IA32_FRED_SSP2', 'entry.load-ia32-fred'),
   GUEST_IA32_FRED_SSP3: field(0x2828, 'Guest IA32_FRED_SSP3', 'entry.load-ia32-fred'),
+  GUEST_IA32_SPEC_CTRL: field(0x282e, 'Guest IA32_SPEC_CTRL', 'entry.load-ia32-spec-ctrl'),
+  GUEST_DEADLINE: field(0x2830, 'Guest deadline', 'tertiary.apic-timer-virtualization'),
 } as const;
 
 const host64 = {
@@ -140,14 +145,15 @@ const host64 = {
   HOST_IA32_EFER: field(0x2c02, 'Host IA32_EFER', 'exit.load-ia32-efer'),
   HOST_IA32_PERF_GLOBAL_CTRL: field(0x2c04, 'Host IA32_PERF_GLOBAL_CTRL', 'exit.load-ia32-perf-global-ctrl'),
   HOST_IA32_PKRS: field(0x2c06, 'Host IA32_PKRS', 'exit.load-pkrs'),
-  HOST_IA32_FRED_CONFIG: field(0x2c08, 'Host IA32_FRED_CONFIG', 'exit.activate-secondary-controls'),
-  HOST_IA32_FRED_RSP1: field(0x2c0a, 'Host IA32_FRED_RSP1', 'exit.activate-secondary-controls'),
-  HOST_IA32_FRED_RSP2: field(0x2c0c, 'Host IA32_FRED_RSP2', 'exit.activate-secondary-controls'),
-  HOST_IA32_FRED_RSP3: field(0x2c0e, 'Host IA32_FRED_RSP3', 'exit.activate-secondary-controls'),
-  HOST_IA32_FRED_STKLVLS: field(0x2c10, 'Host IA32_FRED_STKLVLS', 'exit.activate-secondary-controls'),
-  HOST_IA32_FRED_SSP1: field(0x2c12, 'Host IA32_FRED_SSP1', 'exit.activate-secondary-controls'),
-  HOST_IA32_FRED_SSP2: field(0x2c14, 'Host IA32_FRED_SSP2', 'exit.activate-secondary-controls'),
-  HOST_IA32_FRED_SSP3: field(0x2c16, 'Host IA32_FRED_SSP3', 'exit.activate-secondary-controls'),
+  HOST_IA32_FRED_CONFIG: field(0x2c08, 'Host IA32_FRED_CONFIG', 'secondaryExit.load-fred'),
+  HOST_IA32_FRED_RSP1: field(0x2c0a, 'Host IA32_FRED_RSP1', 'secondaryExit.load-fred'),
+  HOST_IA32_FRED_RSP2: field(0x2c0c, 'Host IA32_FRED_RSP2', 'secondaryExit.load-fred'),
+  HOST_IA32_FRED_RSP3: field(0x2c0e, 'Host IA32_FRED_RSP3', 'secondaryExit.load-fred'),
+  HOST_IA32_FRED_STKLVLS: field(0x2c10, 'Host IA32_FRED_STKLVLS', 'secondaryExit.load-fred'),
+  HOST_IA32_FRED_SSP1: field(0x2c12, 'Host IA32_FRED_SSP1', 'secondaryExit.load-fred'),
+  HOST_IA32_FRED_SSP2: field(0x2c14, 'Host IA32_FRED_SSP2', 'secondaryExit.load-fred'),
+  HOST_IA32_FRED_SSP3: field(0x2c16, 'Host IA32_FRED_SSP3', 'secondaryExit.load-fred'),
+  HOST_IA32_SPEC_CTRL: field(0x2c1a, 'Host IA32_SPEC_CTRL', 'secondaryExit.load-ia32-spec-ctrl'),
 } as const;
 
 const control32 = {
@@ -174,6 +180,7 @@ const control32 = {
   PLE_GAP: field(0x4020, 'PLE_Gap', 'secondary.pause-loop-exiting'),
   PLE_WINDOW: field(0x4022, 'PLE_Window', 'secondary.pause-loop-exiting'),
   INSTRUCTION_TIMEOUT: field(0x4024, 'Instruction-timeout control', 'secondary.instruction-timeout'),
+  SEAM_GUEST_KEYID: field(0x4026, 'SEAM-guest KeyID', 'tertiary.seam-guest-physical-address-width'),
 } as const;
 
 const information32 = {

@@ -99,7 +99,9 @@ const valuesFor = ({ operator }: Wanted, side: Term, other: Term, wanted: boolea
     case '==':
       return masked(side, other) ?? [bound];
     case '!=':
-      return [bound ^ 1n, bound & (bound - 1n), ...(now === undefined ? [] : [now + 1n])];
+      return [bound ^ 1n, bound ^ 8n, bound & (bound - 1n), ...(now === undefined ? [] : [now + 1n])].filter(
+        (value) => value >= 0n,
+      );
     case '<':
       return bound > 0n ? [bound - 1n, 0n] : [];
     case '<=':

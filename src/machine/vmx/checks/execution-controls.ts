@@ -21,7 +21,9 @@ import {
   type Predicate,
   pageAligned,
   plus,
+  processor,
   type Term,
+  times,
   within,
 } from './tree';
 
@@ -48,6 +50,7 @@ const ept = control('secondary.enable-ept');
 const apicAccesses = control('secondary.virtualize-apic-accesses');
 const x2apic = control('secondary.virtualize-x2apic-mode');
 const postedInterrupts = control('pin.process-posted-interrupts');
+const apicTimer = control('tertiary.apic-timer-virtualization');
 const virtualInterrupts = control('secondary.virtual-interrupt-delivery');
 
 /** A page in memory: its address is a multiple of 4096 that the processor can form. */
@@ -176,7 +179,6 @@ export const executionControlChecks = entryChecks('VM-Execution Control Fields',
   ),
   rule('control.tsc-multiplier', implies(control('secondary.use-tsc-scaling'), differ('TSC_MULTIPLIER', 0))),
   rule('control.hlat.needs-ept', implies(control('tertiary.enable-hlat'), ept)),
-  rule('control.hlat.prefix', implies(control('tertiary.enable-hlat'), atMost('HLAT_PREFIX_SIZE', 52))),
   rule(
     'control.hlat.reserved',
     implies(
@@ -195,5 +197,23 @@ export const executionControlChecks = entryChecks('VM-Execution Control Fields',
   rule(
     'control.pid-pointer-table.width',
     implies(control('tertiary.ipi-virtualization'), isPhysical('PID_POINTER_TABLE')),
+    'control.pid-pointer-table.last-entry',
   ),
+  rule(
+    'control.pid-pointer-table.last-entry',
+    implies(
+      control('tertiary.ipi-virtualization'),
+      isPhysical(plus('PID_POINTER_TABLE', times('LAST_PID_POINTER_INDEX', 8))),
+    ),
+  ),
+  ...pageRules('control.pasid-directory.low', control('secondary.pasid-translation'), 'LOW_PASID_DIRECTORY'),
+  ...pageRules('control.pasid-directory.high', control('secondary.pasid-translation'), 'HIGH_PASID_DIRECTORY'),
+  rule('control.pebs-guest-physical.needs-ept', implies(control('tertiary.pebs-uses-guest-physical-addresses'), ept)),
+  rule(
+    'control.tracing.not-with-rtit-load',
+    implies(equal(processor('tracing'), 1), not(control('entry.load-ia32-rtit-ctl'))),
+  ),
+  rule('control.apic-timer.needs-virtual-interrupts', implies(apicTimer, virtualInterrupts)),
+  rule('control.apic-timer.not-with-rdtsc-exiting', implies(apicTimer, not(control('primary.rdtsc-exiting')))),
+  rule('control.apic-timer.vector', implies(apicTimer, equal(bits('VIRTUAL_TIMER_VECTOR', 15, 8), 0))),
 ]);

@@ -21,7 +21,6 @@ import {
   not,
   plus,
   processor,
-  same,
   times,
 } from './tree';
 
@@ -38,6 +37,7 @@ const areaRules = (id: string, address: FieldName, count: FieldName) => [
 export const exitControlChecks = entryChecks('VM-Exit Control Fields', [
   rule('exit.required', required('exit')),
   rule('exit.allowed', allowed('exit')),
+  rule('exit.secondary.allowed', implies(control('exit.activate-secondary-controls'), allowed('secondaryExit'))),
   rule(
     'exit.save-timer-needs-timer',
     implies(not(control('pin.activate-vmx-preemption-timer')), not(control('exit.save-vmx-preemption-timer-value'))),
@@ -62,34 +62,57 @@ export const injectionTypes = {
   otherEvent: 7,
 } as const;
 const isType = (name: keyof typeof injectionTypes) => equal(type, injectionTypes[name]);
-const hasLength = any(isType('softwareInterrupt'), isType('privilegedSoftwareException'), isType('softwareException'));
-/** #DF, #TS, #NP, #SS, #GP, #PF, #AC; #CP where the processor has shadow stacks. */
-const pushesCode = isOneOf(vector, [8, 10, 11, 12, 13, 14, 17, 21]);
+/** SYSCALL and SYSENTER, which a guest with FRED gets as events. */
+const isSystemCall = all(isType('otherEvent'), isOneOf(vector, [1, 2]));
+const hasLength = any(
+  isType('softwareInterrupt'),
+  isType('privilegedSoftwareException'),
+  isType('softwareException'),
+  isSystemCall,
+);
+/** #DF, #TS, #NP, #SS, #GP, #PF, #AC. */
+const pushesCode = isOneOf(vector, [8, 10, 11, 12, 13, 14, 17]);
+/** IA32_VMX_BASIC bit 56: which vectors have an error code is not checked. */
+const anyCode = isSet(capability('IA32_VMX_BASIC'), 56);
+/** CR4.FRED. */
+const FRED = 32;
 const protectedGuest = any(not(control('secondary.unrestricted-guest')), isSet('GUEST_CR0', 0));
 const monitorTrapFlag = isSet(bits(capability('IA32_VMX_TRUE_PROCBASED_CTLS'), 63, 32), 27);
+const fredExists = isSet(capability('IA32_VMX_CR4_FIXED1'), FRED);
 
 export const entryControlChecks = entryChecks('VM-Entry Control Fields', [
   rule('entry.required', required('entry')),
   rule('entry.allowed', allowed('entry')),
-  rule('injection.type', implies(injects, all(differ(type, 1), any(not(isType('otherEvent')), monitorTrapFlag)))),
+  rule(
+    'injection.type',
+    implies(injects, all(differ(type, 1), any(not(isType('otherEvent')), monitorTrapFlag, fredExists))),
+  ),
   rule('injection.vector.nmi', implies(all(injects, isType('nmi')), equal(vector, 2))),
   rule('injection.vector.exception', implies(all(injects, isType('hardwareException')), atMost(vector, 31))),
-  rule('injection.vector.other-event', implies(all(injects, isType('otherEvent')), equal(vector, 0))),
+  rule(
+    'injection.vector.other-event',
+    implies(
+      all(injects, isType('otherEvent')),
+      any(all(equal(vector, 0), monitorTrapFlag), all(isSet('GUEST_CR4', FRED), isSystemCall)),
+    ),
+  ),
   rule(
     'injection.error-code.deliver',
-    implies(
-      all(injects, isClear(capability('IA32_VMX_BASIC'), 56)),
-      same(deliversCode, all(protectedGuest, isType('hardwareException'), pushesCode)),
-    ),
+    implies(all(injects, not(anyCode), protectedGuest, isType('hardwareException'), pushesCode), deliversCode),
   ),
   rule(
     'injection.error-code.only-for-exceptions',
-    implies(
-      all(injects, isSet(capability('IA32_VMX_BASIC'), 56), deliversCode),
-      all(protectedGuest, isType('hardwareException')),
-    ),
+    implies(all(injects, deliversCode), all(protectedGuest, isType('hardwareException'))),
   ),
-  rule('injection.reserved', implies(injects, equal(bits(INFO, 30, 12), 0))),
+  rule(
+    'injection.error-code.vector',
+    implies(all(injects, not(anyCode), isType('hardwareException'), deliversCode), pushesCode),
+  ),
+  rule(
+    'injection.nested',
+    implies(all(injects, isSet(INFO, 13)), all(isType('hardwareException'), isSet(capability('IA32_VMX_BASIC'), 58))),
+  ),
+  rule('injection.reserved', implies(injects, all(isClear(INFO, 12), equal(bits(INFO, 30, 14), 0)))),
   rule(
     'injection.error-code.reserved',
     implies(all(injects, deliversCode), equal(bits('VM_ENTRY_EXCEPTION_ERROR_CODE', 31, 16), 0)),
@@ -105,7 +128,12 @@ export const entryControlChecks = entryChecks('VM-Entry Control Fields', [
     ),
   ),
   ...areaRules('entry.msr-load', 'VM_ENTRY_MSR_LOAD_ADDR', 'VM_ENTRY_MSR_LOAD_COUNT'),
-  rule('entry.smm.entry', implies(equal(processor('smm'), 0), not(control('entry.entry-to-smm')))),
+  rule(
+    'entry.smm.entry',
+    implies(equal(processor('smm'), 0), not(control('entry.entry-to-smm'))),
+    'guest.interruptibility.smi-for-entry-to-smm',
+    'guest.interruptibility.smi-needs-smm',
+  ),
   rule(
     'entry.smm.deactivate',
     implies(equal(processor('smm'), 0), not(control('entry.deactivate-dual-monitor-treatment'))),
@@ -115,5 +143,7 @@ export const entryControlChecks = entryChecks('VM-Entry Control Fields', [
     not(all(control('entry.entry-to-smm'), control('entry.deactivate-dual-monitor-treatment'))),
     'entry.smm.entry',
     'entry.smm.deactivate',
+    'guest.interruptibility.smi-for-entry-to-smm',
+    'guest.interruptibility.smi-needs-smm',
   ),
 ]);

@@ -93,6 +93,7 @@ export const guestNonRegisterChecks = entryChecks('Checks on Guest Non-Register 
     implies(all(injects, isType('externalInterrupt')), all(not(blocked('sti')), not(blocked('movSs')))),
   ),
   rule('guest.interruptibility.nmi-not-after-mov-ss', implies(all(injects, isType('nmi')), not(blocked('movSs')))),
+  rule('guest.interruptibility.nmi-not-after-sti', implies(all(injects, isType('nmi')), not(blocked('sti')))),
   rule('guest.interruptibility.smi-needs-smm', implies(not(inSmm), not(blocked('smi')))),
   rule('guest.interruptibility.smi-for-entry-to-smm', implies(entersSmm, blocked('smi'))),
   rule(
@@ -100,6 +101,7 @@ export const guestNonRegisterChecks = entryChecks('Checks on Guest Non-Register 
     implies(all(control('pin.virtual-nmis'), injects, isType('nmi')), not(blocked('nmi'))),
   ),
   rule('guest.interruptibility.enclave-not-after-mov-ss', implies(blocked('enclave'), not(blocked('movSs')))),
+  rule('guest.interruptibility.enclave-needs-sgx', implies(blocked('enclave'), equal(processor('sgx'), 1))),
 
   rule(
     'guest.pending-debug.reserved',
@@ -114,6 +116,7 @@ export const guestNonRegisterChecks = entryChecks('Checks on Guest Non-Register 
       all(equal(bits(pending, 11, 0), 0), isSet(pending, 12), equal(bits(pending, 15, 13), 0), not(blocked('movSs'))),
     ),
   ),
+  rule('guest.pending-debug.transactional-needs-rtm', implies(transactional, equal(processor('rtm'), 1))),
 
   rule('guest.link-pointer.aligned', implies(linked, pageAligned('VMCS_LINK_POINTER'))),
   rule('guest.link-pointer.width', implies(linked, isPhysical('VMCS_LINK_POINTER'))),
@@ -131,6 +134,10 @@ export const guestNonRegisterChecks = entryChecks('Checks on Guest Non-Register 
   rule(
     'guest.link-pointer.not-current',
     implies(all(linked, any(not(inSmm), entersSmm)), differ('VMCS_LINK_POINTER', processor('current-vmcs'))),
+  ),
+  rule(
+    'guest.link-pointer.not-executive',
+    implies(all(linked, inSmm, not(entersSmm)), differ('VMCS_LINK_POINTER', 'EXECUTIVE_VMCS_POINTER')),
   ),
 ]);
 

@@ -1,7 +1,7 @@
 /** Intel SDM vol. 3, "Checks on Guest Control Registers, Debug Registers, and MSRs", and on RIP and RFLAGS: exit 33. */
 
 import { injectionTypes } from './exit-and-entry-controls';
-import { isCetState, isPat, isShadowStackPointer, suitsVmx } from './registers';
+import { fitsLinearWidth, fredRules, isCetState, isPat, suitsVmx } from './registers';
 import { entryChecks, rule } from './rule';
 import {
   all,
@@ -14,12 +14,9 @@ import {
   isClear,
   isPhysical,
   isSet,
-  minus,
   not,
   processor,
   same,
-  shiftedLeft,
-  shiftedRight,
   within,
 } from './tree';
 
@@ -45,6 +42,7 @@ export const guestControlRegisterChecks = entryChecks('Checks on Guest Control R
   rule('guest.ia-32e-needs-paging', implies(guest64, paging), 'guest.cr0.fixed'),
   rule('guest.ia-32e-needs-pae', implies(guest64, isSet('GUEST_CR4', 5))),
   rule('guest.pcide-needs-ia-32e', implies(not(guest64), isClear('GUEST_CR4', 17))),
+  rule('guest.fred-needs-ia-32e', implies(not(guest64), isClear('GUEST_CR4', 32))),
   rule('guest.cr3.width', isPhysical('GUEST_CR3')),
   rule('guest.dr7.high', implies(loadsDebug, equal(bits('GUEST_DR7', 63, 32), 0))),
   rule('guest.sysenter-esp.canonical', isCanonical('GUEST_SYSENTER_ESP')),
@@ -70,9 +68,19 @@ export const guestControlRegisterChecks = entryChecks('Checks on Guest Control R
     implies(control('entry.load-ia32-rtit-ctl'), within('GUEST_IA32_RTIT_CTL', processor('rtit-ctl-bits'))),
   ),
   rule('guest.s-cet', implies(loadsCet, isCetState('GUEST_S_CET'))),
+  rule('guest.s-cet.canonical', implies(loadsCet, isCanonical('GUEST_S_CET'))),
   rule('guest.ssp-table.canonical', implies(loadsCet, isCanonical('GUEST_INTR_SSP_TABLE'))),
   rule('guest.pkrs.reserved', implies(control('entry.load-pkrs'), equal(bits('GUEST_IA32_PKRS', 63, 32), 0))),
   rule('guest.uinv.reserved', implies(control('entry.load-uinv'), equal(bits('GUEST_UINV', 15, 8), 0))),
+  rule(
+    'guest.lbr-ctl.reserved',
+    implies(control('entry.load-guest-ia32-lbr-ctl'), within('GUEST_IA32_LBR_CTL', processor('lbr-ctl-bits'))),
+  ),
+  ...fredRules('guest.fred', 'GUEST', control('entry.load-ia32-fred')),
+  rule(
+    'guest.spec-ctrl.reserved',
+    implies(control('entry.load-ia32-spec-ctrl'), within('GUEST_IA32_SPEC_CTRL', processor('spec-ctrl-bits'))),
+  ),
 ]);
 
 const code64 = isSet('GUEST_CS_AR_BYTES', 13);
@@ -80,13 +88,10 @@ const injectsInterrupt = all(
   isSet('VM_ENTRY_INTR_INFO_FIELD', 31),
   equal(bits('VM_ENTRY_INTR_INFO_FIELD', 10, 8), injectionTypes.externalInterrupt),
 );
-/** Bits 63 down to the linear-address width are equal; unlike a canonical address, the one below may differ. */
-const upperHalf = shiftedRight('GUEST_RIP', processor('linear-address-width'));
-const ones = minus(shiftedLeft(1, minus(64, processor('linear-address-width'))), 1);
 
 export const guestPointerChecks = entryChecks('Checks on Guest RIP, RFLAGS, and SSP', [
   rule('guest.rip.32', implies(any(not(guest64), not(code64)), equal(bits('GUEST_RIP', 63, 32), 0))),
-  rule('guest.rip.canonical', implies(all(guest64, code64), any(equal(upperHalf, 0), equal(upperHalf, ones)))),
+  rule('guest.rip.width', implies(all(guest64, code64), fitsLinearWidth('GUEST_RIP'))),
   rule(
     'guest.rflags.reserved',
     all(
@@ -99,5 +104,6 @@ export const guestPointerChecks = entryChecks('Checks on Guest RIP, RFLAGS, and 
   ),
   rule('guest.rflags.vm', implies(any(guest64, not(protectedMode)), isClear('GUEST_RFLAGS', 17))),
   rule('guest.rflags.if-for-interrupt', implies(injectsInterrupt, isSet('GUEST_RFLAGS', 9))),
-  rule('guest.ssp', implies(loadsCet, isShadowStackPointer('GUEST_SSP'))),
+  rule('guest.ssp.aligned', implies(loadsCet, equal(bits('GUEST_SSP', 1, 0), 0))),
+  rule('guest.ssp.width', implies(loadsCet, fitsLinearWidth('GUEST_SSP'))),
 ]);

@@ -36,6 +36,8 @@ const usable = (name: Segment): Predicate => isClear(rights(name), 16);
 
 const virtual8086 = isSet('GUEST_RFLAGS', 17);
 const normal = not(virtual8086);
+/** Events are delivered by FRED. */
+const fred = all(normal, isSet('GUEST_CR4', 32));
 /** CS is always usable. */
 const present = (name: Segment): Predicate => (name === 'CS' || name === 'TR' ? normal : all(normal, usable(name)));
 const id = (name: Segment, what: string): string => `guest.${name.toLowerCase()}.${what}`;
@@ -95,6 +97,15 @@ export const guestSegmentChecks = entryChecks('Checks on Guest Segment Registers
   rule('guest.cs.dpl.conforming', implies(all(normal, isOneOf(type('CS'), [13, 15])), atMost(dpl('CS'), dpl('SS')))),
   rule('guest.ss.dpl.rpl', implies(all(normal, not(unrestricted)), equal(dpl('SS'), rpl('SS')))),
   rule('guest.ss.dpl.real', implies(all(normal, any(codeIsData, isClear('GUEST_CR0', 0))), equal(dpl('SS'), 0))),
+  rule('guest.ss.dpl.fred', implies(fred, isOneOf(dpl('SS'), [0, 3]))),
+  rule('guest.ss.dpl.fred-64-bit', implies(all(fred, equal(dpl('SS'), 0)), isSet(rights('CS'), 13))),
+  rule(
+    'guest.ss.dpl.fred-user',
+    implies(
+      all(fred, equal(dpl('SS'), 3)),
+      all(equal(bits('GUEST_RFLAGS', 13, 12), 0), isClear('GUEST_INTERRUPTIBILITY_STATE', 0)),
+    ),
+  ),
   ...data.map((name) =>
     rule(
       id(name, 'dpl'),

@@ -3,17 +3,23 @@
 import type { FieldName } from '../../../x86/vmx/fields';
 import { fieldsOf, type Predicate } from './tree';
 
+/** The edition of the manual whose sections and titles the rules name. */
+export const manualEdition = 'Intel SDM vol. 3C, order number 326019-092US, June 2026';
+
 export interface EntryRule {
   readonly id: string;
   /** Title of the section in Intel SDM vol. 3 (numbers drift between editions). */
   readonly section: string;
   readonly check: Predicate;
   readonly fields: readonly FieldName[];
-  /** Rules that are broken wherever this one is: a test that breaks this one may break them too. */
+  /**
+   * Rules that cannot be kept where this one is broken. The tests find, for every rule, a VMCS that breaks it and nothing
+   * but these.
+   */
   readonly implies: readonly string[];
 }
 
-type Row = Pick<EntryRule, 'id' | 'check' | 'implies'>;
+export type Row = Pick<EntryRule, 'id' | 'check' | 'implies'>;
 
 export const rule = (id: string, check: Predicate, ...broken: string[]): Row => ({ id, check, implies: broken });
 

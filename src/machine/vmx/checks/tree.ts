@@ -21,8 +21,14 @@ export type ProcessorFact =
   | 'efer-bits'
   | 'debugctl-bits'
   | 'perf-global-ctrl-bits'
-  | 'bndcfgs-bits'
   | 'rtit-ctl-bits'
+  | 'lbr-ctl-bits'
+  | 'spec-ctrl-bits'
+  /** 1 where the entry is made while Intel PT traces (IA32_RTIT_CTL.TraceEn). */
+  | 'tracing'
+  /** 1 where the processor has SGX, or RTM. */
+  | 'sgx'
+  | 'rtm'
   | 'current-vmcs'
   | 'vmcs-revision';
 

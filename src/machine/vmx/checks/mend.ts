@@ -1,0 +1,62 @@
+/** Edits that mend broken rules without breaking others, and the edit that mends them all. */
+
+import { type Edit, edited, editsFor } from './edits';
+import { type Facts, holds } from './evaluate';
+import type { EntryRule } from './rule';
+import { all, type Predicate } from './tree';
+
+/** How often an edit is extended by what repairs the rules that it breaks. */
+const ROUNDS = 4;
+/** Edits that are offered for one rule. */
+const OFFERED = 4;
+
+/**
+ * The smallest edits that make a rule hold, by number of fields. One that breaks another rule is extended until it does
+ * not; only where no such edit is found are those offered that do.
+ */
+export const mendingEdits = (rule: EntryRule, rules: readonly EntryRule[], facts: Facts): Edit[] => {
+  const held = rules.filter(({ check }) => holds(check, facts) !== false);
+  const first = editsFor(rule.check, facts);
+  const whole = first.map((edit) => extended(edit, rule.check, held, facts)).filter((edit) => edit !== undefined);
+  const offered = whole.length > 0 ? whole : first;
+  return distinct(offered)
+    .sort((one, other) => one.size - other.size)
+    .slice(0, OFFERED);
+};
+
+const extended = (first: Edit, check: Predicate, held: readonly EntryRule[], facts: Facts): Edit | undefined => {
+  let edit = first;
+  const wanted = [check];
+  for (let round = 0; round < ROUNDS; round++) {
+    const now = edited(facts, edit);
+    const newly = held.filter((rule) => holds(rule.check, now) === false);
+    if (newly.length === 0) return edit;
+    wanted.push(...newly.map((rule) => rule.check));
+    const [more] = editsFor(all(...wanted), now);
+    if (more === undefined) return undefined;
+    edit = new Map([...edit, ...more]);
+  }
+  return undefined;
+};
+
+const keyOf = (edit: Edit): string =>
+  [...edit]
+    .map(([name, value]) => `${name}=${value}`)
+    .sort()
+    .join();
+
+const distinct = (edits: readonly Edit[]): Edit[] => [
+  ...new Map(edits.map((edit) => [keyOf(edit), edit] as const)).values(),
+];
+
+/** The first edit of every broken rule, each made on top of those before it. */
+export const cure = (rules: readonly EntryRule[], facts: Facts): Edit => {
+  let edit: Edit = new Map();
+  for (const rule of rules) {
+    const now = edited(facts, edit);
+    if (holds(rule.check, now) !== false) continue;
+    const [more] = mendingEdits(rule, rules, now);
+    if (more !== undefined) edit = new Map([...edit, ...more]);
+  }
+  return edit;
+};
