@@ -121,7 +121,8 @@ const converse = async (context: Context, console: Console, vcpu: number, line: 
   const { log } = context.session.machine;
   const before = log.entries.length;
   const output = await console.execute(line);
-  const edited = log === context.session.machine.log && log.entries.length !== before;
+  const { session } = context;
+  const edited = !session.running && log === session.machine.log && log.entries.length !== before;
   if (edited || output.redraw === true) context.later(() => context.invalidate());
   return said(context, vcpu, output);
 };

@@ -153,6 +153,17 @@ describe('the debug console', () => {
     expect(client.console.match(/eax is 0x[0-9a-f]/g)).toEqual(['eax is 0x0', 'eax is 0x1', 'eax is 0x2']);
   });
 
+  test('what comes from outside reaches a guest that runs', async () => {
+    const client = await guests.open(
+      'bits 64\nwait: mov edx, 0x3fd\nin al, dx\ntest al, 1\njz wait\nmov edx, 0x3f8\nin al, dx\nout dx, al\njmp wait\n',
+    );
+    await client.launch();
+    expect((await evaluate(client, 'send')).result).toBe('1 byte sent');
+    await expect.poll(() => client.output).toBe('\n');
+    await expect(evaluate(client, 'rax = 1')).rejects.toThrow('the machine is running; pause it first');
+    await client.go('pause');
+  });
+
   test('what it shows stays as it was when the machine goes on', async () => {
     const client = await atLoop();
     const { variablesReference } = await evaluate(client, '[rsp - 8]:u64[1]');

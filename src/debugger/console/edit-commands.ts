@@ -47,8 +47,8 @@ const setQuery = (
   }
 };
 
+/** What the world outside does to the machine, whether it runs or stands still. */
 const input = (console: ConsoleContext, entry: Input, done: string): Output => {
-  standing(console);
   console.session.machine.input(entry);
   return lines(done);
 };
@@ -142,6 +142,7 @@ export const editCommands: readonly Command[] = [
     help: 'Drops the translations of a page from the TLBs of this vCPU, or all.',
     complete: completeExpression,
     run: (console, argument) => {
+      standing(console);
       const linear = argument === '' ? undefined : evaluated(console, argument).bits;
       return input(
         console,
@@ -155,6 +156,9 @@ export const editCommands: readonly Command[] = [
     usage: '',
     help: 'Resets the machine, as its reset button does.',
     more: ['The program is not loaded anew; `restart` does that.'],
-    run: (console) => input(console, { kind: 'reset' }, 'the machine was reset'),
+    run: (console) => {
+      standing(console);
+      return input(console, { kind: 'reset' }, 'the machine was reset');
+    },
   },
 ];
