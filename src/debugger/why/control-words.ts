@@ -12,6 +12,7 @@ const words = {
   secondary: 'secondary control',
   tertiary: 'tertiary control',
   exit: 'exit control',
+  secondaryExit: 'secondary exit control',
   entry: 'entry control',
 } as const;
 
