@@ -73,7 +73,7 @@ export function assemble(source: string, options: AssembleOptions): AssemblyResu
  * @throws BadInput with one line per error.
  */
 export function assembleProgram(source: string, options: AssembleOptions): Program {
-  const { bits, origin, bytes, bssSize, symbols, lines, errors } = assemble(source, options);
+  const { bits, origin, bytes, bssSize, symbols, lines, errors, warnings } = assemble(source, options);
   if (errors.length > 0) throw new BadInput(errors.map(formatDiagnostic).join('\n'));
   if (bytes.length === 0) throw new BadInput(`${options.file}: the source has no instructions and no data`);
   return {
@@ -82,6 +82,7 @@ export function assembleProgram(source: string, options: AssembleOptions): Progr
     start: { kind: 'direct', bits, entry: linear(origin) },
     symbols,
     lines,
+    warnings: warnings.map((warning) => `${formatDiagnostic(warning)} (warning)`),
   };
 }
 

@@ -46,6 +46,7 @@ export const run: Run = async (given) => {
     const sinks = { serial: output.put, console: output.put };
     const booted = await bootMachine(new DiskFiles(), path ?? null, settings, sinks);
     ({ machine } = booted);
+    for (const warning of booted.info.program.warnings ?? []) process.stderr.write(`${warning}\n`);
     started = performance.now();
     const input = given.values.has('--stdin') ? new GuestInput(machine) : undefined;
     const trace = filters.length === 0 ? undefined : new Trace(machine, filters, given.values.get('-o'));

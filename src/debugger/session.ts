@@ -88,6 +88,7 @@ export class Session {
   /** Loads the program and stands before its first instruction. @throws BadInput */
   static async start(options: SessionOptions): Promise<Session> {
     const { machine, info } = await bootMachine(options.files, options.program, options.settings, options.sinks);
+    for (const warning of info.program.warnings ?? []) options.note(warning);
     for (const { problem } of info.program.modules ?? []) if (problem !== undefined) options.note(problem);
     return new Session(machine, info, options);
   }

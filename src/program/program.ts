@@ -15,6 +15,8 @@ export interface Program {
   /** The files that its symbols and lines come from, as far as they have addresses of their own. */
   readonly modules?: readonly Module[];
   readonly checksums?: Checksums | undefined;
+  /** What its author may not have meant: a line each. */
+  readonly warnings?: readonly string[];
 }
 
 /** MD5 of source files as they were when code was made from them, in lower case, by path. */

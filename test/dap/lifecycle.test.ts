@@ -169,6 +169,13 @@ describe('what the client is told', () => {
     ]);
   });
 
+  test('what the assembler warns of', async () => {
+    const client = await open('bits 64\nmov al, 300\nhlt\n');
+    await client.launch({ stopOnEntry: true });
+    await client.stopped();
+    expect(client.console).toBe(`${client.program}:2:1: 300 does not fit in a byte (warning)\n`);
+  });
+
   test('attributes that nobody reads, with the right ones', async () => {
     const client = await open(counting);
     await client.launch({ stopOnEntry: true, memry: '1M', zzzzzzzzzzzz: 1, cwd: '/', __sessionId: 'x' });
