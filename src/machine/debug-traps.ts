@@ -10,9 +10,9 @@ import type { Engine } from './core/engine';
 import { Fault } from './core/fault';
 import { state as layout } from './core/layout';
 import type { CpuState } from './core/state';
-import { armedBreakpoints, breakpointHits, breakpointReason, debugException, SINGLE_STEP } from './cpu/debug-registers';
+import { armedBreakpoints, breakpointHits, breakpointReason, DebugException, SINGLE_STEP } from './cpu/debug-registers';
+import { peekTranslation } from './cpu/look';
 import { LONG, modeOf } from './cpu/mode';
-import { peekTranslation } from './cpu/paging';
 import type { Processor } from './cpu/processor';
 
 const SHADOW = 3;
@@ -81,17 +81,22 @@ export class DebugTraps {
     if (this.onExecution && !(flags & flagBits.RF)) {
       const hits = breakpointHits(state, 'execute', engine.linearRip, 1);
       if (hits !== 0) {
-        engine.deliver(debugException(processor.cpu, hits, breakpointReason(state, hits)));
+        engine.deliver(new DebugException(hits, breakpointReason(state, hits)));
         return;
       }
     }
-    // The shadows last for one instruction.
-    state.setU32(layout.interruptibility, state.getU32(layout.interruptibility) & ~SHADOW);
+    // The shadows last for one instruction; VM entries and exits of that one ask for them.
+    const interruptibility = state.getU32(layout.interruptibility);
+    const { vmx } = processor.cpu;
+    const transitions = vmx?.transitions;
+    if (vmx) vmx.shadow = interruptibility & SHADOW;
+    state.setU32(layout.interruptibility, interruptibility & ~SHADOW);
     const { deliveries } = engine;
     const opcode = flags & flagBits.TF ? this.opcode() : 0;
     engine.step();
-    // An exception clears TF for its handler: no trap is left over.
-    if (engine.deliveries !== deliveries) return;
+    if (vmx) vmx.shadow = 0;
+    // An exception clears TF for its handler, VM entries and exits load it: no trap is left over.
+    if (engine.deliveries !== deliveries || vmx?.transitions !== transitions) return;
     if (this.trapFollows(opcode, flags)) this.pend(DR6_BS);
   }
 
@@ -132,7 +137,7 @@ export class DebugTraps {
     const why = stepped ? SINGLE_STEP : breakpointReason(state, pending & 15);
     if (engine.beforeDelivery?.(new Fault(exception.DB, why))) return 'held';
     state.setU64(layout.pendingDebug, 0n);
-    processor.deliver(debugException(processor.cpu, pending, why));
+    processor.deliver(new DebugException(pending, why));
     return 'delivered';
   }
 }

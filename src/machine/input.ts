@@ -121,7 +121,7 @@ export const applyInput = (machine: Machine, input: Input): void => {
       vcpu(input.vcpu).state.setU32(layout.pendingInit, 1);
       break;
     case 'startup':
-      machine.startUp(input.vcpu, input.vector);
+      machine.boundaries.startUp(input.vcpu, input.vector);
       break;
     case 'only':
       machine.turns.restrict(input.vcpu);

@@ -5,7 +5,8 @@
 
 import { biosRoutines } from './bios/bios';
 import { firmwareRoms } from './bios/firmware-rom';
-import { type Prepared, placeMemory, resetCpu, setBootState, startApplicationProcessor } from './boot';
+import { type Prepared, placeMemory, resetCpu, setBootState } from './boot';
+import { Boundaries } from './boundaries';
 import { Breakpoints } from './breakpoints';
 import type { Counters } from './core/engine';
 import type { EventKind } from './core/event';
@@ -15,7 +16,6 @@ import { state as layout } from './core/layout';
 import { CoreMemory } from './core/memory';
 import { PhysicalMemory } from './core/physical';
 import { coreFor } from './core/relocation';
-import { deliverInterrupt, deliverNmi } from './cpu/interrupt-delivery';
 import { type CpuModel, makeModel } from './cpu/model';
 import { createDevices, type Devices } from './devices/board-devices';
 import type { FwCfgFile } from './devices/fw-cfg';
@@ -30,14 +30,7 @@ import { deviceSpaceOf, type Surrounding, surroundingsOf } from './surroundings'
 import { collectCounts, transferEvents } from './transfer-counts';
 import { type SavedTurns, Turns } from './turns';
 import { activity, VirtualCpu } from './virtual-cpu';
-import {
-  type BoardEvents,
-  countsInstructions,
-  exitBeforeTraps,
-  exitForInterrupts,
-  instructionDone,
-  wantsWindow,
-} from './vmx/pending-events';
+import { countsInstructions, instructionDone } from './vmx/pending-events';
 import { Watches } from './watches';
 
 export interface MachineOptions {
@@ -106,6 +99,9 @@ export class Machine implements Surrounding {
   /** Who takes turns, and whose it is. */
   readonly turns: Turns;
 
+  /** What comes between instructions. */
+  readonly boundaries: Boundaries;
+
   /** Steps, and those that retired nothing (of which REP iterations and charges are known). */
   private readonly steps = { step: 0, unretired: 0, repeats: 0 };
   /** Virtual time beyond one tick a step. */
@@ -129,6 +125,7 @@ export class Machine implements Surrounding {
     this.memoryBytes = options.memoryBytes ?? 64 * 1024 * 1024;
     const count = options.cpus ?? 1;
     this.turns = new Turns(count);
+    this.boundaries = this.makeBoundaries();
     this.model =
       typeof options.cpu === 'object' ? options.cpu : makeModel(options.cpu ?? 'haswell', { cpus: count, index: 0 });
     this.random = options.seed ?? 1n;
@@ -283,9 +280,9 @@ export class Machine implements Surrounding {
         this.nextEvent = this.devices.nextEvent();
       }
       const vcpu = this.cpus[this.current] as VirtualCpu;
-      if (!this.attend(vcpu)) {
+      if (!this.boundaries.attend(vcpu)) {
         if (!vcpu.active) {
-          const halted = this.passTurn();
+          const halted = this.boundaries.passTurn();
           if (halted) return halted;
         } else this.execute(vcpu, Math.min(end, this.log.nextStep) - this.steps.step, now);
       }
@@ -322,85 +319,6 @@ export class Machine implements Surrounding {
       engine.run(Math.min(atMost, this.cpus.length > 1 ? this.turns.left : atMost, due));
     }
     if (this.cpus.length > 1) this.turns.spend(this.steps.step - before);
-  }
-
-  /** Brings what waits for the processor at this boundary; true when that was a step, or stops the run. */
-  private attend(vcpu: VirtualCpu): boolean {
-    const { state, vmx } = vcpu;
-    if (vmx?.nonRoot && exitBeforeTraps(vmx)) return this.delivered(vcpu);
-    // In VMX root operation INIT waits.
-    if (state.getU32(layout.pendingInit) && !vmx?.on) {
-      this.initialise(vcpu);
-      return false;
-    }
-    const shadow = state.getU32(layout.interruptibility);
-    const active = state.getU32(layout.activity);
-    if (active === activity.shutdown || active === activity.waitForSipi) return false;
-    const trapped = vcpu.debug.deliverPending(shadow);
-    if (trapped !== 'nothing') return trapped === 'delivered' ? this.delivered(vcpu) : true;
-    if (vmx?.nonRoot && exitForInterrupts(vmx, this.now(), this.eventsFor(vcpu))) return this.delivered(vcpu);
-    if (state.getU32(layout.pendingNmi) && !(shadow & 0xb)) {
-      state.setU32(layout.pendingNmi, 0);
-      deliverNmi(vcpu.cpu, vcpu.engine.withinRepeat);
-      return this.delivered(vcpu);
-    }
-    const waiting = this.devices.interruptPending(vcpu.index);
-    const window = vmx !== undefined && wantsWindow(vmx);
-    state.setU32(layout.interruptWaiting, waiting || window ? 1 : 0);
-    if (!waiting || shadow & 3 || !(state.getU32(layout.flags) & 0x200)) return false;
-    const vector = this.devices.acknowledgeInterrupt(vcpu.index);
-    const delivery = deliverInterrupt(vcpu.cpu, vector, vcpu.engine.withinRepeat, () =>
-      this.devices.lineOf(vcpu.index, vector),
-    );
-    if (delivery.shutdown) vcpu.processor.shutdownChain = delivery.chain;
-    return this.delivered(vcpu);
-  }
-
-  private eventsFor({ index }: VirtualCpu): BoardEvents {
-    return {
-      interruptWaiting: this.devices.interruptPending(index),
-      acknowledge: () => this.devices.acknowledgeInterrupt(index),
-    };
-  }
-
-  private delivered(vcpu: VirtualCpu): true {
-    this.steps.step++;
-    this.steps.unretired++;
-    vcpu.engine.judged = false;
-    vcpu.engine.settle();
-    vcpu.engine.afterSlow?.();
-    return true;
-  }
-
-  private initialise(vcpu: VirtualCpu): void {
-    vcpu.state.setU32(layout.pendingInit, 0);
-    vcpu.engine.judged = false;
-    resetCpu(vcpu, this.options.featureControl ?? 0, true);
-    vcpu.state.setU32(layout.activity, vcpu.index === 0 ? activity.active : activity.waitForSipi);
-  }
-
-  /** The vCPU whose turn it is does nothing: another one's turn, or time passes until something happens. */
-  private passTurn(): Stop | undefined {
-    if (this.turns.next((index) => this.canRun(this.cpus[index] as VirtualCpu))) return undefined;
-    const wakes = this.cpus.some(
-      ({ index, state }) =>
-        this.turns.takesPart(index) &&
-        state.getU32(layout.activity) === activity.halted &&
-        state.getU32(layout.flags) & 0x200,
-    );
-    const next = this.devices.nextWake();
-    if (!wakes || next === Number.POSITIVE_INFINITY) return { reason: 'halted', never: !wakes };
-    const due = this.devices.nextEvent();
-    const now = this.steps.step + this.extraTime;
-    if (due > now) this.extraTime += due - now;
-    return undefined;
-  }
-
-  private canRun(vcpu: VirtualCpu): boolean {
-    if (vcpu.active || vcpu.state.getU32(layout.pendingInit)) return true;
-    if (vcpu.state.getU32(layout.activity) !== activity.halted) return false;
-    if (vcpu.state.getU32(layout.pendingNmi)) return true;
-    return (vcpu.state.getU32(layout.flags) & 0x200) !== 0 && this.devices.interruptPending(vcpu.index);
   }
 
   private isStuck(): boolean {
@@ -486,6 +404,28 @@ export class Machine implements Surrounding {
 
   // Surroundings
 
+  private makeBoundaries(): Boundaries {
+    const machine = this;
+    return new Boundaries({
+      get cpus() {
+        return machine.cpus;
+      },
+      get devices() {
+        return machine.devices;
+      },
+      turns: this.turns,
+      featureControl: this.options.featureControl ?? 0,
+      now: () => this.steps.step + this.extraTime,
+      delivered: () => {
+        this.steps.step++;
+        this.steps.unretired++;
+      },
+      wait: (ticks) => {
+        this.extraTime += ticks;
+      },
+    });
+  }
+
   private makeDevices(count: number): Devices {
     const { options } = this;
     return createDevices(
@@ -508,19 +448,10 @@ export class Machine implements Surrounding {
           interrupt: (index) => this.cpus?.[index]?.state.setU32(layout.leave, 1),
           nmi: (index) => this.signal(index, layout.pendingNmi),
           init: (index) => this.signal(index, layout.pendingInit),
-          startup: (index, vector) => this.startUp(index, vector),
+          startup: (index, vector) => this.boundaries.startUp(index, vector),
         },
       },
     );
-  }
-
-  /** A start-up IPI for a vCPU. */
-  startUp(index: number, vector: number): void {
-    const vcpu = this.cpus[index];
-    if (!vcpu) return;
-    // An INIT that came before it and waits for the processor's turn is done first.
-    if (vcpu.state.getU32(layout.pendingInit) && index !== this.current) this.initialise(vcpu);
-    if (vcpu.state.getU32(layout.activity) === activity.waitForSipi) startApplicationProcessor(vcpu, vector);
   }
 
   private signal(index: number, field: number): void {

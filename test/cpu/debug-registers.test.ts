@@ -4,6 +4,7 @@ import { beforeEach, expect, test } from 'vitest';
 import {
   armedBreakpoints,
   breakpointHits,
+  type DebugException,
   DR6_RESET,
   DR7_RESET,
   disableLocalBreakpoints,
@@ -44,9 +45,11 @@ test('addresses keep 64 bits', () => {
   expect(read(3)).toBe(0xffff_8000_1234_5678n);
 });
 
-test('DR7.GD leaves BD in DR6', () => {
+test('DR7.GD raises #DB with BD, which its delivery leaves in DR6', () => {
   write(7, DR7.GD);
-  faultOf(() => read(0));
+  const fault = faultOf(() => read(0));
+  expect(fault).toMatchObject({ vector: 1, bits: DR6.BD });
+  recordDebug(bare.state, (fault as DebugException).bits);
   expect(bare.state.dr(6)).toBe(0xffff_0ff0n | BigInt(DR6.BD));
 });
 

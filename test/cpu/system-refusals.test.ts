@@ -7,7 +7,7 @@ import { lmsw, readControlRegister, smsw, writeControlRegister } from '../../src
 import {
   breakpointHits,
   breakpointReason,
-  debugException,
+  DebugException,
   readDebugRegister,
   singleStep,
   writeDebugRegister,
@@ -267,9 +267,9 @@ const refusals: readonly Refusal[] = [
         b.state.setDr(1, 0x3f8n);
         b.state.setDr(7, BigInt(DR7.G1 | (field << 20)));
       },
-      act: ({ cpu, state }) => {
+      act: ({ state }) => {
         const bits = breakpointHits(state, event, 0x3f8n, 1);
-        throw debugException(cpu, bits, breakpointReason(state, bits));
+        throw new DebugException(bits, breakpointReason(state, bits));
       },
       why: { register: 'DR1', linear: 0x3f8n },
     }),
@@ -278,8 +278,8 @@ const refusals: readonly Refusal[] = [
     rule: 'debug.single-step',
     name: 'the end of an instruction with TF',
     vector: DB,
-    act: ({ cpu }) => {
-      throw singleStep(cpu);
+    act: () => {
+      throw singleStep();
     },
   },
 

@@ -75,6 +75,8 @@ export const state = struct(0, {
   pendingDebug: 8,
   pendingNmi: 4,
   pendingInit: 4,
+  /** A start-up IPI for a guest that waits for one: its vector, and bit 8. */
+  pendingSipi: 4,
   /** MONITOR: address of the armed line, or all ones. */
   monitor: 8,
 
@@ -87,6 +89,10 @@ export const state = struct(0, {
   vmcsSlot: 4,
   trapFlagPending: 4,
   tprExitPending: 4,
+  /** Is `pauseStart` the start of a loop of PAUSE? Virtual times (floats) of its first and its last PAUSE. */
+  pauseFirst: 4,
+  pauseStart: 8,
+  pauseLast: 8,
   /** Virtual time (a float) at which the VMX-preemption timer reaches 0. */
   timerDeadline: 8,
 

@@ -50,21 +50,15 @@ export const writeDebugRegister = (cpu: Cpu, register: number, value: bigint): v
   if (real === 7) cpu.translationsDropped();
 };
 
-/** What is checked before a VM exit that MOV DR may cause. @throws Fault #UD, #GP(0) */
-export const checkDebugRegister = (cpu: Cpu, register: number): void => {
-  const alias = register === 4 || register === 5;
-  if (register > 7 || (alias && cpu.state.getU32(layout.cr4) & CR4.DE))
-    refuse(exception.UD, 'dr.undefined', undefined, { register: `DR${register}`, bit: cr4Bits.DE.bit });
-  requireCpl0(cpu, `mov dr${register}`);
-};
-
 /** The register meant: DR4 and DR5 are other names of DR6 and DR7 unless CR4.DE. */
 const check = (cpu: Cpu, register: number): number => {
   const { state } = cpu;
   const alias = register === 4 || register === 5;
-  checkDebugRegister(cpu, register);
+  if (register > 7 || (alias && state.getU32(layout.cr4) & CR4.DE))
+    refuse(exception.UD, 'dr.undefined', undefined, { register: `DR${register}`, bit: cr4Bits.DE.bit });
+  requireCpl0(cpu, `mov dr${register}`);
   if (state.dr(7) & BigInt(DR7.GD))
-    throw debugException(cpu, DR6.BD, { rule: 'dr.general-detect', register: 'DR7', bit: dr7Bits.GD.bit });
+    throw new DebugException(DR6.BD, { rule: 'dr.general-detect', register: 'DR7', bit: dr7Bits.GD.bit });
   return alias ? register + 2 : register;
 };
 
@@ -128,15 +122,19 @@ export const recordDebug = (state: CpuState, bits: number): void => {
   state.setDr(6, (state.dr(6) & ~0xfn) | BigInt(bits) | BigInt(dr6Fixed.ones));
 };
 
-/** A #DB with DR6 already written; delivery clears DR7.GD. */
-export const debugException = (cpu: Cpu, bits: number, why: Reason): Fault => {
-  recordDebug(cpu.state, bits);
-  return new Fault(exception.DB, why);
-};
+/** A #DB with its bits of DR6. Its delivery writes them and clears DR7.GD; one that a hypervisor takes writes nothing. */
+export class DebugException extends Fault {
+  constructor(
+    readonly bits: number,
+    why: Reason,
+  ) {
+    super(exception.DB, why);
+  }
+}
 
 /** The trap after an instruction with EFLAGS.TF. */
 export const SINGLE_STEP: Reason = { rule: 'debug.single-step', bit: 8 };
-export const singleStep = (cpu: Cpu): Fault => debugException(cpu, DR6.BS, SINGLE_STEP);
+export const singleStep = (): Fault => new DebugException(DR6.BS, SINGLE_STEP);
 
 /** A task switch disables the breakpoints of the old task. */
 export const disableLocalBreakpoints = (state: CpuState): void => {

@@ -11,6 +11,7 @@ import type { FaultRecord } from '../core/event';
 import { Fault } from '../core/fault';
 import { state as layout } from '../core/layout';
 import type { Cpu } from './cpu';
+import { DebugException, recordDebug } from './debug-registers';
 import { deliverInLongMode } from './long-mode-delivery';
 import { ioplOf, LONG, modeOf, VIRTUAL_8086 } from './mode';
 import { deliverInProtectedMode } from './protected-mode-delivery';
@@ -113,6 +114,7 @@ export const resumes = (vector: number): boolean =>
 export const raiseOnce = (cpu: Cpu, fault: Fault, resume: boolean, during: number | undefined): Fault | undefined => {
   const { state } = cpu;
   const { vector, errorCode, address, why } = fault;
+  if (fault instanceof DebugException) recordDebug(state, fault.bits);
   if (address !== undefined && vector === exception.PF) state.cr2 = address;
   cpu.surroundings.emit('trap', () => ({
     vector,
@@ -167,12 +169,13 @@ const deliver = (
   flags: number,
 ): void => {
   const { state } = cpu;
+  // Also where the delivery ends in a VM exit: the event has woken the processor.
+  state.setU32(layout.activity, ACTIVE);
   if ((state.getU32(layout.efer) & EFER.LMA) !== 0)
     deliverInLongMode(cpu, vector, external, errorCode, returnRip, flags);
   else if ((state.getU32(layout.cr0) & CR0.PE) === 0) deliverInRealMode(cpu, vector, external, returnRip, flags);
   else deliverInProtectedMode(cpu, vector, external, errorCode, returnRip, flags);
   state.setU32(layout.interruptibility, state.getU32(layout.interruptibility) & ~BLOCKED_BY_STI_OR_MOV_SS);
-  state.setU32(layout.activity, ACTIVE);
 };
 
 const recordOf = (cpu: Cpu, { vector, errorCode, why }: Fault): FaultRecord => ({

@@ -32,8 +32,11 @@ const BLOCKED_BY_NMI = 8;
 export const iret = (cpu: Cpu, size: OperandSize, nextRip: bigint): void => {
   const { state } = cpu;
   // NMIs are unblocked even by an IRET that faults: vol. 3, "Handling Multiple NMIs".
-  if (cpu.vmx?.iretUnblocks ?? true)
-    state.setU32(layout.interruptibility, state.getU32(layout.interruptibility) & ~BLOCKED_BY_NMI);
+  const blocked = state.getU32(layout.interruptibility);
+  if (blocked & BLOCKED_BY_NMI && (cpu.vmx?.iretUnblocks ?? true)) {
+    state.setU32(layout.interruptibility, blocked & ~BLOCKED_BY_NMI);
+    if (cpu.vmx?.nonRoot) cpu.vmx.unblocked = true;
+  }
   const mode = modeOf(state);
   if (mode < PROTECTED) {
     returnInRealMode(cpu, mode, size);

@@ -125,7 +125,8 @@ export const writeMsr = (cpu: Cpu, address: number, value: bigint): void => {
   const { state } = cpu;
   switch (row.place) {
     case 'tsc':
-      writeTimeStamp(cpu, BigInt.asUintN(64, value - timeStamp(cpu)));
+      // The counter itself: a guest's offset is no part of it.
+      writeTimeStamp(cpu, BigInt.asUintN(64, value + (cpu.vmx?.tscOffset ?? 0n) - timeStamp(cpu)));
       break;
     case 'tsc-adjust':
       writeTimeStamp(cpu, BigInt.asUintN(64, value - state.getU64(msrOffset('IA32_TSC_ADJUST'))));

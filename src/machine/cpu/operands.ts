@@ -85,6 +85,13 @@ export const segmentAddress = (cpu: Cpu, segment: number, offset: bigint, size: 
   return BigInt.asUintN(32, state.segmentBase(segment as 0) + offset);
 };
 
+/** What an offset in a segment means, without asking whether it may be accessed. */
+export const segmentLinear = ({ state }: Cpu, segment: number, offset: bigint): bigint => {
+  const long = modeOf(state) === LONG;
+  const base = long && segment < 4 ? 0n : state.segmentBase(segment as 4);
+  return BigInt.asUintN(long ? 64 : 32, base + offset);
+};
+
 /** Linear address of the instruction's memory operand. @throws Fault #GP, #SS */
 export const memoryAddress = (
   cpu: Cpu,

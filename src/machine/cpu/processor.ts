@@ -65,8 +65,7 @@ export class Processor implements Architecture {
     const { state, vmx } = this.cpu;
     const before = state.getU32(layout.flags) & ATTENTION;
     if (vmx?.nonRoot) {
-      if (vmx.intercept(instruction)) return false;
-      this.executeInGuest(instruction);
+      if (vmx.intercept(instruction) || !this.executeInGuest(instruction)) return false;
     } else executeSlow(this.cpu, instruction);
     if (instruction.mnemonic === Mnemonic.Mov && instruction.op0Register >= Register.DR0) this.debugChanged?.();
     const changed = (before ^ state.getU32(layout.flags)) & ATTENTION;
@@ -80,22 +79,24 @@ export class Processor implements Architecture {
     return !vmx?.nonRoot || !vmx.wantsException(vector, errorCode < 0 ? undefined : errorCode);
   }
 
-  /** A fault while a software interrupt is delivered is told as such. */
-  private executeInGuest(instruction: Instruction): void {
+  /** A fault while a software interrupt is delivered is told as such. False where it exited instead. */
+  private executeInGuest(instruction: Instruction): boolean {
     const { cpu } = this;
-    const type = softwareEvents.get(instruction.mnemonic);
-    if (type === undefined) {
+    const event = softwareEvent(cpu, instruction);
+    if (event === undefined) {
       executeSlow(cpu, instruction);
-      return;
+      if (cpu.vmx) cpu.vmx.unblocked = false;
+      return true;
     }
+    if (event.type !== 'software-interrupt' && cpu.vmx?.softwareException(event)) return false;
     try {
       executeSlow(cpu, instruction);
     } catch (fault) {
-      if (!(fault instanceof Fault)) throw fault;
-      const vector =
-        instruction.mnemonic === Mnemonic.Int ? instruction.immediate8 : softwareVectors.get(instruction.mnemonic);
-      throw new DuringDelivery(fault, { vector: vector ?? 0, type, length: instruction.length });
+      // Virtual-8086 mode's #GP of INT n comes before there is anything to deliver.
+      if (!(fault instanceof Fault) || fault.why.rule === 'v86.iopl') throw fault;
+      throw new DuringDelivery(fault, event);
     }
+    return true;
   }
 
   deliver(fault: Fault): void {
@@ -106,6 +107,7 @@ export class Processor implements Architecture {
     }
     const { cpu } = this;
     const delivery = deliverFault(cpu, fault);
+    if (cpu.vmx) cpu.vmx.unblocked = false;
     cpu.state.setU32(layout.leave, 1);
     if (delivery.shutdown) this.shutdownChain = delivery.chain;
   }
@@ -147,6 +149,15 @@ const softwareVectors: ReadonlyMap<Mnemonic, number> = new Map([
   [Mnemonic.Int3, 3],
   [Mnemonic.Into, 4],
 ]);
+
+/** What an instruction raises by itself. */
+const softwareEvent = ({ state }: Cpu, instruction: Instruction): GuestEvent | undefined => {
+  const { mnemonic, length } = instruction;
+  const type = softwareEvents.get(mnemonic);
+  if (type === undefined || (mnemonic === Mnemonic.Into && !(state.rflags & flagBits.OF))) return undefined;
+  const vector = mnemonic === Mnemonic.Int ? instruction.immediate8 : (softwareVectors.get(mnemonic) ?? 0);
+  return { vector, type, length };
+};
 
 /** A fault in the delivery of a software interrupt of a guest. */
 class DuringDelivery extends Fault {

@@ -100,7 +100,8 @@ export const hlt = (cpu: Cpu): void => {
   cpu.state.setU32(layout.activity, HALTED);
 };
 
-const checkMonitor = (cpu: Cpu, instruction: string): void => {
+/** MONITOR and MWAIT. @throws Fault #UD */
+export const checkMonitor = (cpu: Cpu, instruction: string): void => {
   requireFeature(cpu, 'monitor', instruction);
   const cpl = cpu.state.getU32(layout.cpl);
   if (cpl !== 0) refuse(exception.UD, 'monitor.cpl-0', undefined, { instruction, register: 'CPL', value: BigInt(cpl) });
@@ -128,7 +129,8 @@ export const mwait = (cpu: Cpu): void => {
 
 // Time and counters
 
-const checkTimeStamp = (cpu: Cpu, instruction: string): void => {
+/** RDTSC and RDTSCP with CR4.TSD. @throws Fault #GP(0) */
+export const checkTimeStamp = (cpu: Cpu, instruction: string): void => {
   if (cpu.state.getU32(layout.cr4) & CR4.TSD && cpu.state.getU32(layout.cpl) !== 0)
     refuse(exception.GP, 'tsc.disabled', 0, { instruction, register: 'CR4', bit: cr4Bits.TSD.bit });
 };
@@ -147,11 +149,16 @@ export const rdtscp = (cpu: Cpu): void => {
   cpu.state.setGpr(RCX, cpu.state.getU64(msrOffset('IA32_TSC_AUX')) & MASK32);
 };
 
+/** RDPMC without CR4.PCE. @throws Fault #GP(0) */
+export const checkPerformanceCounter = ({ state }: Cpu): void => {
+  if (!(state.getU32(layout.cr4) & CR4.PCE) && state.getU32(layout.cpl) !== 0)
+    refuse(exception.GP, 'rdpmc.disabled', 0, { instruction: 'rdpmc', register: 'CR4', bit: cr4Bits.PCE.bit });
+};
+
 /** There are no performance counters. @throws Fault #GP(0), always */
 export const rdpmc = (cpu: Cpu): never => {
   const { state } = cpu;
-  if (!(state.getU32(layout.cr4) & CR4.PCE) && state.getU32(layout.cpl) !== 0)
-    refuse(exception.GP, 'rdpmc.disabled', 0, { instruction: 'rdpmc', register: 'CR4', bit: cr4Bits.PCE.bit });
+  checkPerformanceCounter(cpu);
   return refuse(exception.GP, 'rdpmc.counter', 0, { register: 'ECX', value: BigInt(state.gpr32(RCX)) });
 };
 

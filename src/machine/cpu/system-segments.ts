@@ -76,7 +76,8 @@ const checkPrivileged = (cpu: Cpu): void => {
   if (cpu.state.cpl !== 0) refuse(exception.GP, 'privileged.cpl-0', 0);
 };
 
-const checkReadable = (cpu: Cpu): void => {
+/** SLDT and STR. @throws Fault #UD, #GP(0) with UMIP */
+export const checkReadable = (cpu: Cpu): void => {
   checkProtectedMode(cpu);
   if (cpu.state.cpl !== 0 && (cpu.state.getU32(layout.cr4) & CR4.UMIP) !== 0)
     refuse(exception.GP, 'umip.user', 0, { register: 'cr4', bit: 11 });

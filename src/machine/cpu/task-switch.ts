@@ -14,7 +14,7 @@ import { CS, DS, ES, FS, GS, LDTR, type SegmentIndex, SS, TR } from '../core/sta
 import { arrive, checkRealTarget, checkTarget, setCode } from './code-segment';
 import { setCr3 } from './control-registers';
 import type { Cpu } from './cpu';
-import { debugException, disableLocalBreakpoints } from './debug-registers';
+import { DebugException, disableLocalBreakpoints } from './debug-registers';
 import { codeOf, fetchDescriptor, isNull, markAccessed, markBusy } from './descriptors';
 import { modeOf, VIRTUAL_8086 } from './mode';
 import { refuse, refuseEntry } from './refusal';
@@ -80,7 +80,6 @@ export const switchTask = (
   event?: TaskEvent,
 ): void => {
   const { state } = cpu;
-  if (cpu.vmx?.nonRoot) throw taskSwitchExit(tss.selector & 0xffff, cause, nextRip - state.rip);
   const external = event?.external ?? 0;
   const fromMode = modeOf(state);
   const fromCpl = state.cpl;
@@ -88,6 +87,11 @@ export const switchTask = (
   const next = layoutOf(tss.type);
   const newSelector = tss.selector & 0xffff;
   if (tss.limit < next.minimum) refuseEntry(exception.TS, 'task.limit', codeOf(newSelector, external), tss);
+  // Gate, descriptor and limit come before the exit, the TSSs' contents behind it: "Treatment of Task Switches".
+  if (cpu.vmx?.nonRoot) {
+    if (event !== undefined) state.rflags = event.flags;
+    throw taskSwitchExit(newSelector, cause, nextRip - state.rip);
+  }
 
   // Everything that may fault for the old task comes first: the new state is read, all writes are made sure of.
   const incoming = readTask(cpu, BigInt(tss.base), next);
@@ -124,7 +128,7 @@ export const switchTask = (
   }
   if (incoming.code === undefined) checkRealTarget(cpu, incoming.ip);
   else checkTarget(cpu, incoming.code, incoming.ip, external);
-  if (incoming.trap) throw debugException(cpu, DR6.BT, { rule: 'task.trap', selector: newSelector });
+  if (incoming.trap) throw new DebugException(DR6.BT, { rule: 'task.trap', selector: newSelector });
 };
 
 const layoutOf = (type: number): TssLayout => (type & 8 ? tss32 : tss16);

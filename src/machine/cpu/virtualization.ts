@@ -3,6 +3,7 @@
 import type { Instruction } from 'iced-x86';
 import type { Exit } from '../core/exit';
 import { Fault } from '../core/fault';
+import type { AddressView } from './look';
 
 export type { Exit, ExitCause } from '../core/exit';
 
@@ -32,6 +33,8 @@ export interface GuestEvent {
 }
 
 export interface Virtualization {
+  /** In root operation with a current VMCS: its guest's registers and address space, for one look. */
+  readonly guestSide: AddressView | undefined;
   /** In VMX non-root operation. */
   readonly nonRoot: boolean;
   /** In VMX operation, root or not. */
@@ -42,12 +45,14 @@ export interface Virtualization {
   shadowed(register: 0 | 4, value: bigint): bigint;
   /** What a write makes of CR0 or CR4: in a guest the bits that the hypervisor owns stay. @throws Fault for bits that are fixed in VMX operation */
   admitted(register: 0 | 4, now: bigint, value: bigint): bigint;
-  /** Does the exception bitmap want this exception? */
+  /** Does the exception bitmap want this exception? For page faults error code, mask and match decide too. */
   wantsException(vector: number, errorCode: number | undefined): boolean;
   /** VMXON and its kin, as instructions. @throws Fault */
   execute(instruction: Instruction, nextRip: bigint): void;
   /** Delivers a fault in the guest, or makes the exit that it stands for. @param during what was being delivered */
   deliver(fault: Fault, during?: GuestEvent): void;
+  /** INT3, INTO and INT1, which the exception bitmap can want; INT n it cannot. True when it exited. */
+  softwareException(event: GuestEvent): boolean;
   /** Makes a VM exit at the present boundary. */
   exit(exit: Exit): void;
   /** CR8 of a guest with a TPR shadow; undefined and false without. */
@@ -57,4 +62,10 @@ export interface Virtualization {
   readonly tscOffset: bigint;
   /** Does IRET end NMI blocking? */
   readonly iretUnblocks: boolean;
+  /** IRET ended it, and has not completed: an exit that it causes says so. */
+  unblocked: boolean;
+  /** Blocking by STI and MOV SS at the instruction that is being executed. */
+  shadow: number;
+  /** Entries and exits so far, also those that failed half-way. */
+  readonly transitions: number;
 }

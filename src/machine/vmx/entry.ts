@@ -39,6 +39,8 @@ export const loadGuest = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits): void => 
   if (controls.entry & control.loadGuestPat) state.setU64(msrOffset('IA32_PAT'), vmcs.get('GUEST_IA32_PAT'));
   // The CPL is SS.DPL; nobody can change one without the other.
   state.cpl = (state.segmentAccess(SS) >>> access.dplShift) & 3;
+  // Limits count where addresses are not 64 bits wide, which mode changes inside the guest can bring about.
+  state.deriveAllLimits();
   loadGuestPdptes(cpu, vmcs, controls, long);
   state.setU64(layout.monitor, 0xffff_ffff_ffff_ffffn);
 };

@@ -45,10 +45,3 @@ export const injectedEvent = (info: number, code: number, length: number): Guest
 
 /** Does the field inject a pending MTF VM exit? */
 export const injectsTrapFlag = (info: number): boolean => (info & VALID) !== 0 && ((info >>> 8) & 7) === 7;
-
-/** Type of an exception that the processor raised: INT3 and INTO are software exceptions, INT1 a privileged one. */
-export const exceptionType = (vector: number, software: boolean): GuestEvent['type'] => {
-  if (vector === 2) return 'nmi';
-  if (software && vector === 1) return 'privileged-software-exception';
-  return software && (vector === 3 || vector === 4) ? 'software-exception' : 'hardware-exception';
-};

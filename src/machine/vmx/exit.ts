@@ -15,9 +15,7 @@ import { loadMsrs, storeMsrs } from './msr-lists';
 import type { Vmcs } from './vmcs';
 
 const ENTRY_FAILURE = 0x8000_0000;
-const VALID = 0x8000_0000;
 const ENTRY_INFO_VALID = 0x8000_0000;
-const NMI_VECTORED = VALID | 0x200 | 2;
 /** Bits of CR0 that exits and entries leave alone: ET, NW, CD, and those that are reserved. */
 export const CR0_KEPT = 0x1ffa_ffd0n | 0x6000_0000n | 0x10n | 0xffff_ffff_0000_0000n;
 const UNARMED = 0xffff_ffff_ffff_ffffn;
@@ -89,7 +87,7 @@ const DATA = 0xc093;
 const BUSY_TSS = 0x8b;
 
 /** Loads the processor's state from the host-state area. Intel SDM vol. 3, "Loading Host State". */
-export const loadHost = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits): Abort | undefined => {
+export const loadHost = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, nmiBlocking: number): Abort | undefined => {
   const { state } = cpu;
   const long = (controls.exit & control.host64) !== 0;
   state.cr0 = (state.cr0 & CR0_KEPT) | (vmcs.get('HOST_CR0') & ~CR0_KEPT);
@@ -126,7 +124,7 @@ export const loadHost = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits): Abort | u
   state.rsp = vmcs.get('HOST_RSP');
   state.rflags = 2;
   state.cpl = 0;
-  state.setU32(layout.interruptibility, vmcs.get32('VM_EXIT_INTR_INFO') >>> 0 === NMI_VECTORED >>> 0 ? 8 : 0);
+  state.setU32(layout.interruptibility, nmiBlocking);
   state.setU32(layout.activity, 0);
   state.setU64(layout.pendingDebug, 0n);
   state.setU64(layout.monitor, UNARMED);

@@ -4,14 +4,19 @@
  * Delivery" and "Exceptions and VM Exits".
  */
 
-import { DR6 } from '../../x86/control-registers';
 import { combine, exception } from '../../x86/exceptions';
+import { flagBits } from '../../x86/registers';
 import { exitReasons } from '../../x86/vmx/exit-reasons';
 import { Fault } from '../core/fault';
+import { DebugException } from '../cpu/debug-registers';
 import { raiseOnce, resumes } from '../cpu/interrupt-delivery';
 import { type Exit, type GuestEvent, VmExit } from '../cpu/virtualization';
 import { informationOf } from './event';
 import type { Vmx } from './vmx';
+
+/** B0 - B3, BD and BS of DR6. */
+const DEBUG_QUALIFICATION = 0x600f;
+const UNBLOCKED = 1n << 12n;
 
 /** What was being delivered, for the exit's IDT-vectoring fields. */
 const vectoring = (event: GuestEvent | undefined): Partial<Exit> =>
@@ -24,11 +29,9 @@ const vectoring = (event: GuestEvent | undefined): Partial<Exit> =>
       };
 
 /** The qualification of an exit by an exception: the address of a page fault, what DR6 would say of a debug exception. */
-const qualificationOf = (vmx: Vmx, fault: Fault): bigint => {
-  if (fault.vector === exception.PF) return fault.address ?? 0n;
-  return fault.vector === exception.DB
-    ? vmx.cpu.state.dr(6) & BigInt(DR6.B0 + DR6.B1 + DR6.B2 + DR6.B3 + DR6.BD + DR6.BS)
-    : 0n;
+const qualificationOf = (fault: Fault): bigint => {
+  if (fault instanceof DebugException) return BigInt(fault.bits & DEBUG_QUALIFICATION);
+  return fault.vector === exception.PF ? (fault.address ?? 0n) : 0n;
 };
 
 const eventOf = ({ vector, errorCode }: Fault): GuestEvent => ({
@@ -37,43 +40,89 @@ const eventOf = ({ vector, errorCode }: Fault): GuestEvent => ({
   ...(errorCode === undefined ? {} : { errorCode }),
 });
 
-/** The exit that an exception causes because of the exception bitmap. */
-export const exceptionExit = (vmx: Vmx, fault: Fault, during: GuestEvent | undefined): Exit => ({
+/** What of the fields decided: bit of the bitmap, and for page faults mask and match. */
+const causeOf = ({ vector, errorCode }: Fault): Exit['cause'] => ({
+  rule: vector === exception.PF ? 'exception.page-fault' : 'exception.bitmap',
+  field: 'EXCEPTION_BITMAP',
+  bit: vector,
+  ...(vector === exception.PF ? { value: BigInt(errorCode ?? 0) } : {}),
+});
+
+/** The exit that an exception causes because of the exception bitmap. @param unblocked an IRET that ended NMI blocking raised it */
+const exceptionExit = (fault: Fault, during: GuestEvent | undefined, unblocked: boolean): Exit => ({
   reason: exitReasons.EXCEPTION_NMI.number,
-  cause: { rule: 'exception.bitmap', field: 'EXCEPTION_BITMAP', bit: fault.vector },
-  qualification: qualificationOf(vmx, fault),
-  interruption: informationOf(eventOf(fault)),
+  cause: causeOf(fault),
+  qualification: qualificationOf(fault),
+  // With IDT-vectoring information, and for double faults, bit 12 is undefined: 0 here.
+  interruption: informationOf(eventOf(fault), unblocked && during === undefined && fault.vector !== exception.DF),
   ...(fault.errorCode === undefined ? {} : { errorCode: fault.errorCode }),
   ...vectoring(during),
 });
 
+/** INT3, INTO and INT1: exceptions that no fault stands for. True when it exited. */
+export const softwareExceptionExit = (vmx: Vmx, event: GuestEvent): boolean => {
+  if (!vmx.wantsException(event.vector, undefined)) return false;
+  vmx.exit({
+    reason: exitReasons.EXCEPTION_NMI.number,
+    cause: { rule: 'exception.bitmap', field: 'EXCEPTION_BITMAP', bit: event.vector },
+    interruption: informationOf(event),
+    ...(event.length === undefined ? {} : { instructionLength: event.length }),
+  });
+  return true;
+};
+
+/** The image of RF that the guest's RFLAGS gets. Intel SDM vol. 3, "Saving RIP, RSP, RFLAGS, and SSP". */
+const resumeFlag = (vmx: Vmx, set: boolean): void => {
+  const { state } = vmx.cpu;
+  if (set) state.rflags |= flagBits.RF;
+};
+
+const exitFor = (vmx: Vmx, { exit }: VmExit, original: GuestEvent | undefined, unblocked: boolean): void => {
+  const taskSwitch = exit.reason === exitReasons.TASK_SWITCH.number;
+  resumeFlag(vmx, !taskSwitch && (original === undefined || pushesResumeFlag(original)));
+  const marked = unblocked && original === undefined && exit.reason === exitReasons.EPT_VIOLATION.number;
+  vmx.exit({
+    ...exit,
+    ...(marked ? { qualification: (exit.qualification ?? 0n) | UNBLOCKED } : {}),
+    ...vectoring(original),
+  });
+};
+
+const pushesResumeFlag = ({ type, vector }: GuestEvent): boolean => type === 'hardware-exception' && resumes(vector);
+
 /** @param during the event whose delivery the fault interrupted */
 export const deliverInGuest = (vmx: Vmx, fault: Fault, during?: GuestEvent): void => {
+  const { unblocked } = vmx;
+  vmx.unblocked = false;
   let current = fault;
   let original = during;
   for (;;) {
     if (current instanceof VmExit) {
-      vmx.exit({ ...current.exit, ...vectoring(original) });
+      exitFor(vmx, current, original, unblocked);
       return;
     }
-    // A double fault's exit is not one during delivery: it is caused directly.
-    const doubled = current.vector === exception.DF;
     if (vmx.wantsException(current.vector, current.errorCode)) {
-      vmx.exit(exceptionExit(vmx, current, doubled ? undefined : original));
+      resumeFlag(vmx, resumes(current.vector));
+      vmx.exit(exceptionExit(current, original, unblocked));
       return;
+    }
+    // Only exceptions make a double fault of one that comes while they are delivered.
+    const combined = original?.type === 'hardware-exception' ? combine(original.vector, current.vector) : undefined;
+    if (combined === 'triple') {
+      resumeFlag(vmx, true);
+      vmx.exit({ reason: exitReasons.TRIPLE_FAULT.number, cause: { rule: 'always.TRIPLE_FAULT' } });
+      return;
+    }
+    if (combined === 'double') {
+      if (current.address !== undefined) vmx.cpu.state.cr2 = current.address;
+      current = new Fault(exception.DF, { rule: 'double-fault' }, 0);
+      original = undefined;
+      // It is told as an event of its own, not as one during the delivery of the first.
+      continue;
     }
     const second = raiseOnce(vmx.cpu, current, resumes(current.vector), original?.vector);
     if (second === undefined) return;
     original = eventOf(current);
-    if (second instanceof VmExit) {
-      current = second;
-      continue;
-    }
-    const combined = combine(current.vector, second.vector);
-    if (combined === 'triple') {
-      vmx.exit({ reason: exitReasons.TRIPLE_FAULT.number, cause: { rule: 'always.TRIPLE_FAULT' } });
-      return;
-    }
-    current = combined === 'double' ? new Fault(exception.DF, { rule: 'double-fault' }, 0) : second;
+    current = second;
   }
 };

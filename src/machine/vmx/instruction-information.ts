@@ -1,6 +1,6 @@
 /** VM-exit instruction information and the displacement in the qualification. Intel SDM vol. 3, "Information for VM Exits Due to Instruction Execution". */
 
-import { type Instruction, OpKind, Register } from 'iced-x86';
+import { Code, type Instruction, OpKind, Register } from 'iced-x86';
 
 const addressSizes: Readonly<Record<number, number>> = { 2: 0, 4: 1, 8: 2 };
 const NO_INDEX = 1 << 22;
@@ -48,13 +48,25 @@ export const operandInformation = (instruction: Instruction, operand: number, se
   return ((registerNumber(instruction.opRegister(operand)) << 3) | IS_REGISTER | other) >>> 0;
 };
 
-/** Bits that name which of several instructions it was, and the operand size of LGDT and LIDT. */
-export const tableInformation = (instruction: Instruction, identity: number, size32: boolean): number =>
-  (operandInformation(instruction, 0) | (size32 ? 1 << 11 : 0) | (identity << 28)) >>> 0;
+/** Bits that name which of several instructions it was, and the operand size of those of GDTR and IDTR. */
+export const tableInformation = (instruction: Instruction, identity: number, sized: boolean): number => {
+  const wide = sized && !shortTables.has(instruction.code);
+  return (operandInformation(instruction, 0) | (wide ? 1 << 11 : 0) | (identity << 28)) >>> 0;
+};
+const shortTables: ReadonlySet<Code> = new Set([
+  Code.Sgdt_m1632_16,
+  Code.Sidt_m1632_16,
+  Code.Lgdt_m1632_16,
+  Code.Lidt_m1632_16,
+]);
 
-/** The displacement, sign-extended; RIP-relative operands give the address that they mean. */
-export const displacement = (instruction: Instruction): bigint =>
-  hasMemory(instruction) ? BigInt.asUintN(64, instruction.memoryDisplacement) : 0n;
+/** The displacement, in 64-bit mode sign-extended; RIP-relative operands give the address that they mean. */
+export const displacement = (instruction: Instruction, long: boolean): bigint => {
+  if (!hasMemory(instruction)) return 0n;
+  const value = instruction.memoryDisplacement;
+  const narrow = long && addressBytes(instruction) === 4 && instruction.memoryBase !== Register.EIP;
+  return BigInt.asUintN(64, narrow ? BigInt.asIntN(32, value) : value);
+};
 
 /** INS and OUTS: address size and segment. */
 export const stringInformation = (instruction: Instruction, segment: number): number => {

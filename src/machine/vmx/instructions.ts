@@ -11,6 +11,7 @@ import { fieldAt, isReadOnly } from '../../x86/vmx/fields';
 import type { InstructionError } from '../../x86/vmx/instruction-errors';
 import { state as layout } from '../core/layout';
 import type { Cpu } from '../cpu/cpu';
+import { ep4taOf } from '../cpu/ept';
 import { COMPATIBILITY, isCanonical, LONG, modeOf, VIRTUAL_8086 } from '../cpu/mode';
 import { msrOffset } from '../cpu/msrs';
 import { memoryAddress, readOperand, readRegister, writeOperand } from '../cpu/operands';
@@ -40,12 +41,15 @@ export const fail = (vmx: Vmx, error: InstructionError): void => {
   cpu.surroundings.emit('vmfail', () => ({ error, valid: true }));
 };
 
-const failInvalid = (vmx: Vmx, error: InstructionError | 0): void => {
+/** VMfailInvalid: there is no VMCS that could keep a number. */
+export const failInvalid = (vmx: Vmx, error: InstructionError | 0 = 0): void => {
   setFlags(vmx.cpu, flagBits.CF);
   vmx.cpu.surroundings.emit('vmfail', () => ({ error, valid: false }));
 };
 
 const ADDRESS_BYTES = 8;
+/** No line is monitored. */
+const UNARMED = 0xffff_ffff_ffff_ffffn;
 const LOCKED = 1n;
 const OUTSIDE_SMX = 4n;
 
@@ -92,10 +96,11 @@ const vmxon = (vmx: Vmx, instruction: Instruction): void => {
     refuse(exception.GP, 'vmx.feature-control-vmx', 0, { register: 'IA32_FEATURE_CONTROL', bit: 2, value: feature });
   const address = pointerOperand(cpu, instruction);
   if (!isRegionAddress(cpu, address) || revisionOf(cpu.physical, address) !== revision(cpu)) {
-    failInvalid(vmx, 0);
+    failInvalid(vmx);
     return;
   }
   state.setU64(layout.vmxonPointer, address);
+  state.setU64(layout.monitor, UNARMED);
   state.setU32(layout.vmxOn, 1);
   state.setU32(layout.vmxUsed, 1);
   vmx.select(undefined);
@@ -105,6 +110,9 @@ const vmxon = (vmx: Vmx, instruction: Instruction): void => {
 const vmxoff = (vmx: Vmx): void => {
   requireCpl0(vmx.cpu, 'vmxoff');
   vmx.leave();
+  vmx.cpu.state.setU64(layout.monitor, UNARMED);
+  // An INIT that waited comes now.
+  vmx.cpu.state.setU32(layout.leave, 1);
   succeed(vmx.cpu);
 };
 
@@ -163,7 +171,7 @@ const wordOf = (cpu: Cpu): 4 | 8 => (modeOf(cpu.state) === LONG ? 8 : 4);
 const fieldOf = (vmx: Vmx, encoding: bigint): Vmcs | undefined => {
   const { current } = vmx;
   if (current === undefined) {
-    failInvalid(vmx, 0);
+    failInvalid(vmx);
     return undefined;
   }
   if (encoding >> 32n !== 0n || !vmx.hasField(Number(encoding))) {
@@ -189,7 +197,7 @@ const vmwrite = (vmx: Vmx, instruction: Instruction): void => {
   const { cpu } = vmx;
   requireCpl0(cpu, 'vmwrite');
   if (vmx.current === undefined) {
-    failInvalid(vmx, 0);
+    failInvalid(vmx);
     return;
   }
   const value = readOperand(cpu, instruction, 1, wordOf(cpu));
@@ -225,13 +233,17 @@ const invept = (vmx: Vmx, instruction: Instruction): void => {
   requireCpl0(cpu, 'invept');
   const type = readRegister(cpu, instruction.op0Register);
   const known = (type === 1n && capability(cpu, 25)) || (type === 2n && capability(cpu, 26));
-  const { low, high } = descriptor(cpu, instruction);
-  if (!known || (type === 1n && (high !== 0n || !vmx.isEptPointer(low)))) {
+  if (!known) {
     fail(vmx, 28);
     return;
   }
-  if (type === 1n) cpu.paging.dropEpt(Number(low >> 12n));
-  else cpu.paging.dropEverything();
+  const { low } = descriptor(cpu, instruction);
+  if (type === 1n && !vmx.isEptPointer(low)) {
+    fail(vmx, 28);
+    return;
+  }
+  if (type === 1n) cpu.paging.dropEpt(ep4taOf(low));
+  else cpu.paging.dropEpt(undefined);
   succeed(cpu);
 };
 
@@ -239,11 +251,13 @@ const invvpid = (vmx: Vmx, instruction: Instruction): void => {
   const { cpu } = vmx;
   requireCpl0(cpu, 'invvpid');
   const type = readRegister(cpu, instruction.op0Register);
-  const known = type <= 3n && capability(cpu, 40 + Number(type));
+  if (type > 3n || !capability(cpu, 40 + Number(type))) {
+    fail(vmx, 28);
+    return;
+  }
   const { low, high } = descriptor(cpu, instruction);
   const vpid = Number(low & 0xffffn);
-  const bad = low >> 16n !== 0n || (type !== 2n && vpid === 0) || (type === 0n && !isCanonical(high));
-  if (!known || bad) {
+  if (low >> 16n !== 0n || (type !== 2n && vpid === 0) || (type === 0n && !isCanonical(high))) {
     fail(vmx, 28);
     return;
   }
@@ -286,10 +300,19 @@ export const vmxInstructions: ReadonlyMap<Mnemonic, VmxInstruction> = new Map<Mn
   [Mnemonic.Invvpid, invvpid],
 ]);
 
+/** The bit of IA32_VMX_EPT_VPID_CAP without which an instruction does not exist. */
+const existence: ReadonlyMap<Mnemonic, number> = new Map([
+  [Mnemonic.Invept, 20],
+  [Mnemonic.Invvpid, 32],
+]);
+
 /** #UD of the mode, before anything else. VMFUNC exists in every mode. @throws Fault #UD */
 export const checkMode = (cpu: Cpu, instruction: Instruction): void => {
   const name = (Mnemonic[instruction.mnemonic] as string).toLowerCase();
-  if (instruction.mnemonic !== Mnemonic.Vmfunc && instruction.mnemonic !== Mnemonic.Vmcall) requireMode(cpu, name);
+  const needed = existence.get(instruction.mnemonic);
+  if (needed !== undefined && !capability(cpu, needed))
+    refuse(exception.UD, 'feature.absent', undefined, { instruction: name, register: name });
+  if (instruction.mnemonic !== Mnemonic.Vmfunc) requireMode(cpu, name);
   const memoryOnly = instruction.opCount === 1 && instruction.op0Kind !== OpKind.Memory;
   if (memoryOnly) refuse(exception.UD, 'vmx.operand', undefined, { instruction: name });
 };

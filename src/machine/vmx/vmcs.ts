@@ -164,6 +164,11 @@ export class VmcsSlots {
     return free ?? ([...this.slots].sort((one, other) => one.age - other.age)[0] as Vmcs);
   }
 
+  /** Later than those of all others; from what the slots hold, so that a replay gives the same. */
+  nextAge(): number {
+    return this.slots.reduce((last, { inUse, age }) => (inUse && age > last ? age : last), 0) + 1;
+  }
+
   /** All that are active. */
   active(): Vmcs[] {
     return this.slots.filter((slot) => slot.inUse);

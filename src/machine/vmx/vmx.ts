@@ -10,8 +10,8 @@ import { type FieldName, fieldAt, vmcsFields } from '../../x86/vmx/fields';
 import type { Fault } from '../core/fault';
 import { state as layout } from '../core/layout';
 import type { Cpu } from '../cpu/cpu';
-import { LONG, modeOf } from '../cpu/mode';
-import { memoryOffset } from '../cpu/operands';
+import type { AddressView } from '../cpu/look';
+import { memoryOffset, segmentLinear } from '../cpu/operands';
 import type { Exit, GuestEvent, Virtualization } from '../cpu/virtualization';
 import { controlChecks, guestChecks, hostStateChecks } from './checks';
 import type { EntryRule } from './checks/rule';
@@ -23,6 +23,7 @@ import { type Abort, loadExitMsrs, loadHost, saveGuest, storeExitMsrs, writeInfo
 import { capabilityValue, factsOf } from './facts';
 import { requireFixed } from './fixed-bits';
 import { deliverInGuest, softwareExceptionExit } from './guest-delivery';
+import { guestSideOf } from './guest-side';
 import { checkMode, fail, failInvalid, requireOperation, succeed, vmxInstructions } from './instructions';
 import { interceptOf } from './intercepts';
 import { shadowed, unowned } from './intercepts/control-registers';
@@ -35,6 +36,12 @@ import { NO_VMCS, type Vmcs, VmcsSlots, type Writer } from './vmcs';
 const NO_CONTROLS: ControlBits = { pin: 0, primary: 0, secondary: 0, exit: 0, entry: 0 };
 const BLOCKED_BY_MOV_SS = 2;
 const BLOCKED_BY_NMI = 8;
+
+/** Of IA32_VMX_EPT_VPID_CAP, and the bit of an EPT pointer that the last of them allows. */
+const UNCACHEABLE = 1n << 8n;
+const WRITE_BACK = 1n << 14n;
+const ACCESSED_DIRTY = 1n << 21n;
+const ENABLE_ACCESSED_DIRTY = 1n << 6n;
 
 /** What VT-x needs of the vCPU around it. */
 export interface VmxHost {
@@ -102,6 +109,11 @@ export class Vmx implements Virtualization {
     return this.current?.address ?? NO_VMCS;
   }
 
+  get guestSide(): AddressView | undefined {
+    const { current } = this;
+    return current === undefined || this.nonRoot || !this.on ? undefined : guestSideOf(this.cpu, current);
+  }
+
   /** The state was replaced: what is kept beside it is read again. */
   resume(): void {
     this.lastExit = undefined;
@@ -158,8 +170,10 @@ export class Vmx implements Virtualization {
   /** An EPT pointer that an entry would take. Intel SDM vol. 3, "Extended-Page-Table Pointer (EPTP)". */
   isEptPointer(value: bigint): boolean {
     const type = value & 7n;
+    const capabilities = this.cpu.model.vmx?.IA32_VMX_EPT_VPID_CAP ?? 0n;
     return (
-      (type === 0n || type === 6n) &&
+      (type === 0n ? (capabilities & UNCACHEABLE) !== 0n : type === 6n && (capabilities & WRITE_BACK) !== 0n) &&
+      ((value & ENABLE_ACCESSED_DIRTY) === 0n || (capabilities & ACCESSED_DIRTY) !== 0n) &&
       ((value >> 3n) & 7n) === 3n &&
       (value & 0xf80n) === 0n &&
       value >> BigInt(this.cpu.model.physicalBits) === 0n
@@ -229,11 +243,8 @@ export class Vmx implements Virtualization {
 
   /** Linear address of a memory operand without a check of its segment's limit, as INVLPG has it. */
   flatAddress(instruction: Instruction): bigint {
-    const { state } = this.cpu;
-    const segment = (instruction.memorySegment - Register.ES) as 0;
-    const long = modeOf(state) === LONG;
-    const base = long && segment < 4 ? 0n : state.segmentBase(segment);
-    return BigInt.asUintN(long ? 64 : 32, base + memoryOffset(this.cpu, instruction));
+    const segment = instruction.memorySegment - Register.ES;
+    return segmentLinear(this.cpu, segment, memoryOffset(this.cpu, instruction));
   }
 
   // Entries
@@ -269,7 +280,14 @@ export class Vmx implements Virtualization {
         stage: 'guest-state',
         rule: broken.id,
       }));
-      this.failEntry(current, controls, 'ENTRY_FAILURE_GUEST_STATE', failureQualification(broken), broken.id, nmiBlocking);
+      this.failEntry(
+        current,
+        controls,
+        'ENTRY_FAILURE_GUEST_STATE',
+        failureQualification(broken),
+        broken.id,
+        nmiBlocking,
+      );
       return;
     }
     succeed(cpu);

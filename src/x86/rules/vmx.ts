@@ -28,8 +28,9 @@ export const vmxRules = {
     says: 'IA32_FEATURE_CONTROL allows VMXON outside SMX operation (bit 2)',
   },
   'vmx.vmfunc-root': { section: REFERENCE, says: 'VMFUNC runs in VMX non-root operation' },
+  'vmx.vmfunc-number': { section: BEHAVIOUR, says: 'VMFUNC selects one of the VM functions 0 to 63 in EAX' },
   'vmx.control-absent': {
     section: BEHAVIOUR,
-    says: '{instruction} exists in a guest while its control ({register}) is 1',
+    says: '{instruction} exists in a guest only while its control is 1',
   },
 } as const satisfies RuleTable;

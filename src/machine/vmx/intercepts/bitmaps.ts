@@ -2,7 +2,8 @@
 
 import { Mnemonic } from 'iced-x86';
 import { checkPort } from '../../cpu/io-permission';
-import { portAccess, portElement, stringPorts } from '../../cpu/ports';
+import { readRegister, segmentLinear } from '../../cpu/operands';
+import { portAccess, stringPorts } from '../../cpu/ports';
 import { requireCpl0 } from '../../cpu/privilege';
 import type { ExitCause } from '../../cpu/virtualization';
 import { control } from '../control-bits';
@@ -54,7 +55,8 @@ const inputOutput: Intercept = (vmx, instruction) => {
     (immediate ? 1 << 6 : 0) |
     (port << 16);
   const more = string && {
-    guestLinear: portElement(vmx.cpu, access),
+    // Whether memory is accessible there, nobody has asked yet.
+    guestLinear: segmentLinear(vmx.cpu, string.segment, readRegister(vmx.cpu, string.index)),
     instructionInfo: stringInformation(instruction, string.segment),
   };
   return exitOf('IO_INSTRUCTION', cause, instruction, { qualification: BigInt(bits >>> 0), ...more });

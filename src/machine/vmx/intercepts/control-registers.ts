@@ -5,8 +5,7 @@
 
 import { Mnemonic, OpKind, Register } from 'iced-x86';
 import { CR0 } from '../../../x86/control-registers';
-import { checkDebugRegister } from '../../cpu/debug-registers';
-import { memoryAddress, readOperand, readRegister } from '../../cpu/operands';
+import { readOperand, readRegister } from '../../cpu/operands';
 import { requireCpl0 } from '../../cpu/privilege';
 import type { ExitCause } from '../../cpu/virtualization';
 import { control } from '../control-bits';
@@ -66,19 +65,22 @@ const mov: Intercept = (vmx, instruction) => {
   const { op0Register: to, op1Register: from } = instruction;
   if (instruction.op0Kind !== OpKind.Register || instruction.op1Kind !== OpKind.Register) return undefined;
   if (isControl(to)) {
-    requireCpl0(vmx.cpu, 'mov');
     const register = to - Register.CR0;
-    const cause = writes[register]?.(vmx, readRegister(vmx.cpu, from));
+    const decide = writes[register];
+    if (decide === undefined) return undefined;
+    requireCpl0(vmx.cpu, 'mov');
+    const cause = decide(vmx, readRegister(vmx.cpu, from));
     if (cause === undefined) return undefined;
     return exitOf('CR_ACCESS', cause, instruction, {
       qualification: qualification(register, access.to, registerNumber(from)),
     });
   }
   if (isControl(from)) {
-    requireCpl0(vmx.cpu, 'mov');
     const register = from - Register.CR0;
     const row = reads[register];
-    if (row === undefined || !(vmx.controls.primary & row.bit)) return undefined;
+    if (row === undefined) return undefined;
+    requireCpl0(vmx.cpu, 'mov');
+    if (!(vmx.controls.primary & row.bit)) return undefined;
     return exitOf('CR_ACCESS', row.cause, instruction, {
       qualification: qualification(register, access.from, registerNumber(to)),
     });
@@ -87,13 +89,14 @@ const mov: Intercept = (vmx, instruction) => {
   return undefined;
 };
 
+/** Unlike others, this exit comes before the #GP of the privilege level and the #UD of DR4 and DR5. */
 const debugRegister: Intercept = (vmx, instruction) => {
   if (!(vmx.controls.primary & control.movDr)) return undefined;
   const { op0Register: to, op1Register: from } = instruction;
   const writing = isDebug(to);
   const register = (writing ? to : from) - Register.DR0;
   const general = registerNumber(writing ? from : to);
-  checkDebugRegister(vmx.cpu, register);
+  if (register > 7) return undefined;
   return exitOf('DR_ACCESS', { rule: 'dr.access', control: 'primary.mov-dr-exiting' }, instruction, {
     qualification: BigInt(register | (writing ? 0 : 1 << 4) | (general << 8)),
   });
@@ -126,7 +129,7 @@ const lmsw: Intercept = (vmx, instruction) => {
   };
   return exitOf('CR_ACCESS', cause, instruction, {
     qualification: qualification(0, access.lmsw, 0) | (inMemory ? 1n << 6n : 0n) | (source << 16n),
-    ...(inMemory ? { guestLinear: memoryAddress(vmx.cpu, instruction, 2, false) } : {}),
+    ...(inMemory ? { guestLinear: vmx.flatAddress(instruction) } : {}),
   });
 };
 

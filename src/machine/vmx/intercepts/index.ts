@@ -7,11 +7,13 @@ import { bitmapIntercepts } from './bitmaps';
 import { controlIntercepts } from './by-control';
 import { registerIntercepts } from './control-registers';
 import type { Intercept } from './intercept';
+import { pauseIntercepts } from './pause';
 
 const intercepts: ReadonlyMap<Mnemonic, Intercept> = new Map([
   ...controlIntercepts,
   ...registerIntercepts,
   ...bitmapIntercepts,
+  ...pauseIntercepts,
 ]);
 
 /** The exit that an instruction causes instead of being executed. @throws Fault that has priority over it */
