@@ -9,6 +9,7 @@ import type { CoreMemory } from '../../machine/core/memory';
 import { CpuState } from '../../machine/core/state';
 import type { Machine } from '../../machine/pc';
 import { type RegisterPlace, registerPlaces } from '../registers';
+import { rememberVmcss } from '../vmcs/past';
 
 type Trap = MachineEvent & { readonly kind: 'trap' | 'triple-fault' | 'reset' };
 
@@ -93,6 +94,7 @@ export class Recollection {
     this.motion++;
     this.departedAt = this.machine.counters.step;
     for (const past of this.pasts) past.take();
+    rememberVmcss(this.machine);
   }
 
   /** The registers before the last step, where that was all of the last motion. */

@@ -20,6 +20,7 @@ import { registerItems } from './registers';
 import type { Scope, ScopeRow } from './scope';
 import { segmentItems } from './segments';
 import { translationItems } from './translations';
+import { hasVmcs, vmcsItems } from './vmcs';
 
 const rows: readonly ScopeRow[] = [
   { name: 'Registers', items: registerItems },
@@ -29,6 +30,7 @@ const rows: readonly ScopeRow[] = [
   { name: 'Descriptor tables', items: tableItems },
   { name: 'Paging', items: pagingItems },
   { name: 'TLB', expensive: true, items: translationItems },
+  { name: 'VMCS', present: hasVmcs, items: vmcsItems },
   { name: 'Interrupts', items: interruptItems },
   { name: 'Devices', expensive: true, items: deviceItems },
   { name: 'Machine', items: machineItems },

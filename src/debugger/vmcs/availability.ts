@@ -1,5 +1,6 @@
 /** Which fields and controls a processor has, and in words why it lacks one. */
 
+import { capabilityValue } from '../../machine/vmx/facts';
 import type { Vmx } from '../../machine/vmx/vmx';
 import { controlOf, controlWords } from '../../x86/vmx/controls';
 import { type FieldName, isReadOnly, vmcsFields } from '../../x86/vmx/fields';
@@ -28,4 +29,15 @@ export const writeRefusal = (vmx: Vmx, name: FieldName): string | undefined => {
   return isReadOnly(vmcsFields[name].encoding) && !any
     ? 'VMWRITE fails with error 13: exit information can be written only where IA32_VMX_MISC bit 29 is 1'
     : undefined;
+};
+
+/** The only setting of a control that a processor allows. Intel SDM vol. 3, "Reserved Controls and Default Settings". */
+export const fixedSetting = (vmx: Vmx, id: string): 0 | 1 | undefined => {
+  const row = controlOf(id);
+  if (row === undefined) return undefined;
+  const { capability, trueCapability, allowed1Only } = controlWords[row.word];
+  const value = capabilityValue(vmx.cpu.model.vmx ?? {}, trueCapability ?? capability);
+  const bit = (of: bigint): boolean => ((of >> BigInt(row.bit)) & 1n) !== 0n;
+  if (!bit(allowed1Only ? value : value >> 32n)) return 0;
+  return !allowed1Only && bit(value) ? 1 : undefined;
 };
