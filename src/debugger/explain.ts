@@ -11,6 +11,8 @@ import { exceptionOf } from '../x86/exceptions';
 import { rules } from '../x86/rules';
 import { executionRules } from '../x86/rules/execution';
 import type { Rule } from '../x86/rules/rule';
+import { controlOf } from '../x86/vmx/controls';
+import { controlText } from './why/control-words';
 
 const ruleOf = (id: string): Rule | undefined =>
   Object.hasOwn(rules, id) ? (rules as Readonly<Record<string, Rule>>)[id] : undefined;
@@ -47,7 +49,8 @@ const evidence = (why: Reason): string[] => {
     const which = level === undefined || bit === undefined || register !== undefined ? '' : bitOfEntry(entry, bit);
     found.push(`${level ?? 'descriptor'} ${hex(entry)}${where}${which}`);
   }
-  if (register !== undefined) {
+  if (register !== undefined && controlOf(register) !== undefined) found.push(controlText(register, 0));
+  else if (register !== undefined) {
     const name = bit === undefined ? undefined : bitName(bitTables[register.toLowerCase()] ?? {}, bit);
     const which = bit === undefined ? '' : ` bit ${bit}${name === undefined ? '' : ` (${name})`}`;
     found.push(`${register.toUpperCase()}${which}${value === undefined ? '' : ` with ${hex(value)}`}`);

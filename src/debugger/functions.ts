@@ -1,7 +1,7 @@
 /** The functions of the expression language, one row each. None changes anything. */
 
 import type { Cpu } from '../machine/cpu/cpu';
-import { peekTranslation } from '../machine/cpu/paging';
+import { peekTranslation } from '../machine/cpu/look';
 import type { Machine } from '../machine/pc';
 import { BadInput } from '../program/program';
 import { hex, linear } from '../x86/address';
@@ -12,6 +12,7 @@ import { type Access, walkItems, walkText } from './inspect/walk';
 import { whyItems } from './inspect/why';
 import type { Item } from './item';
 import type { Session } from './session';
+import { whyLast, whyNext } from './why/instruction';
 
 const ZERO: Value = { bits: 0n, signed: false, size: 8 };
 
@@ -65,10 +66,10 @@ export const functionsOf = (session: Session, index: number): ReadonlyMap<string
       },
     },
     {
-      usage: 'why()',
-      help: 'why the machine stopped, with the rule and its evidence',
-      takes: [0, 0],
-      call: () => why(session),
+      usage: 'why([WHICH])',
+      help: "why the machine stopped, with the rule and its evidence; why('last') why the last instruction exited, did not exit or was refused, why('next') the same of the next one",
+      takes: [0, 1],
+      call: ([which]) => why(session, index, which),
     },
   ];
   return new Map(rows.map((row) => [row.usage.slice(0, row.usage.indexOf('(')), row]));
@@ -109,9 +110,25 @@ const symbolAt = ({ info }: Session, address: bigint): Value => {
   return number(near.symbol.address, { meaning });
 };
 
-/** The stop in one line; the rule, where the manual has it, and the evidence as parts. */
-const why = (session: Session): Value => {
-  const items = (): Item[] => whyItems(session);
+const answers: ReadonlyMap<string, typeof whyLast> = new Map([
+  ['last', whyLast],
+  ['next', whyNext],
+]);
+
+/** The stop, or an instruction, in one line; the rule, where the manual has it, and the evidence as parts. @throws BadInput */
+const why = (session: Session, index: number, which: Value | undefined): Value => {
+  if (which !== undefined) {
+    const word = String.fromCharCode(...bytesOf(which.bits, 8).filter((byte) => byte !== 0));
+    const ask = answers.get(word);
+    if (ask === undefined) throw new BadInput("why() takes 'last' or 'next'");
+    const { text, items } = ask(session, index);
+    return number(0n, {
+      wordy: true,
+      meaning: text,
+      ...(items.length === 0 ? {} : { items: () => ask(session, index).items }),
+    });
+  }
+  const items = (): Item[] => whyItems(session, index);
   const [first, ...others] = items();
   const meaning = first?.meaning ?? '';
   return number(0n, { wordy: true, meaning, ...(others.length === 0 ? {} : { items: () => items().slice(1) }) });

@@ -190,8 +190,16 @@ export const inspectCommands: readonly Command[] = [
   },
   {
     names: ['why'],
-    usage: '',
+    usage: '[last | next]',
     help: 'Explains the last stop: the rule, the manual’s section, and what was found.',
-    run: (console) => show(console, 'why()'),
+    more: [
+      '`why last` and `why next` say of an instruction why it exits, why it does not, or why it is refused: the control, bitmap bit or mask that decides.',
+    ],
+    complete: (_, argument) => starting(argument, ['last', 'next'], 'keyword'),
+    run: (console, argument) => {
+      const which = argument.trim().toLowerCase();
+      if (!['', 'last', 'next'].includes(which)) throw new BadInput('why takes last or next: why next');
+      return show(console, which === '' ? 'why()' : `why('${which}')`);
+    },
   },
 ];

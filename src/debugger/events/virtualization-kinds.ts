@@ -4,6 +4,7 @@ import { hex } from '../../x86/address';
 import { exitReasonName, exitReasons } from '../../x86/vmx/exit-reasons';
 import { fieldNames, vmcsFields } from '../../x86/vmx/fields';
 import { instructionErrors } from '../../x86/vmx/instruction-errors';
+import { exitText } from '../why/explain-exit';
 import type { EventOf, NumberField } from './fields';
 import type { EventRow } from './kinds';
 
@@ -53,8 +54,7 @@ export const virtualizationRows: { readonly [One in Kind]: EventRow<EventOf<One>
       vmcsOf(),
     ],
     example: 'vmexit:CPUID',
-    text: ({ reason, qualification, cause }) =>
-      `${reasonText(reason)}${qualification ? ` qualification ${hex(qualification)}` : ''} by ${cause.rule}`,
+    text: (event) => exitText(event),
     title: ({ reason }) => `VM exit: ${reasonText(reason)}`,
   },
   vmentry: {

@@ -63,7 +63,7 @@ export class Recollection {
   private readonly pasts: readonly Past[];
   private readonly shown = new Map<string, { motion: number; bits: bigint; before: bigint | undefined }>();
   private motion = 0;
-  private departedAt = -1;
+  private departedAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly machine: Machine) {
     this.pasts = machine.cpus.map(({ index }) => new Past(machine, index));

@@ -73,14 +73,17 @@ export const causeText = (exit: Exit, vmcs: Vmcs | undefined): string => {
   return exit.entryFailure ? `rule ${cause.rule}` : 'it always exits: no control decides';
 };
 
-/** `VM exit 12 HLT: HLT was executed; "HLT exiting" (primary control bit 7) is 1`. */
-export const explainExit = (machine: Machine, vcpu: number, exit: Exit & { readonly vmcs?: bigint }): string => {
-  const vmcs = vmcsOf(machine.cpus[vcpu], exit.vmcs);
+/** `VM exit 12 HLT: HLT was executed; "HLT exiting" (primary control bit 7) is 1`. Values of fields are those of the VMCS. */
+export const exitText = (exit: Exit, vmcs?: Vmcs): string => {
   const name = exitReasonName(exit.reason);
   const what = qualificationText(exit) ?? (name === undefined ? '' : exitReasons[name].meaning);
   const kind = exit.entryFailure ? 'VM entry failed, exit' : 'VM exit';
   return `${kind} ${exit.reason} ${name ?? 'unknown'}: ${what}${vectoringText(exit)}; ${causeText(exit, vmcs)}`;
 };
+
+/** The same with the values of the fields that decided. */
+export const explainExit = (machine: Machine, vcpu: number, exit: Exit & { readonly vmcs?: bigint }): string =>
+  exitText(exit, vmcsOf(machine.cpus[vcpu], exit.vmcs));
 
 /** The VMCS of an exit, or the current one. */
 const vmcsOf = (vcpu: VirtualCpu | undefined, address: bigint | undefined): Vmcs | undefined =>

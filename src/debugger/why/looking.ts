@@ -62,6 +62,7 @@ export const supposing = (vmx: Vmx, { state, controls, field, byte }: Suppositio
   const { current } = vmx;
   const cpu = withChanges(vmx.cpu, {
     linear: lookedAt(vmx.cpu),
+    surroundings: withChanges(vmx.cpu.surroundings, { emit: () => {} }),
     physical: lookedAtPhysical(vmx.cpu.physical, byte),
     ...(state === undefined ? {} : { state }),
   });
