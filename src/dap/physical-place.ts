@@ -2,7 +2,7 @@
 
 import { type Place, placeText } from '../debugger/address';
 import type { Session } from '../debugger/session';
-import { peekTranslation } from '../machine/cpu/paging';
+import { peekTranslation } from '../machine/cpu/look';
 import { BadInput } from '../program/program';
 
 /** @param vcpu in whose address space it is. @throws BadInput where nothing is mapped */

@@ -6,7 +6,7 @@
 import type { DecodeMode } from '../machine/core/decoder';
 import { CS } from '../machine/core/state';
 import type { Cpu } from '../machine/cpu/cpu';
-import { peekTranslation } from '../machine/cpu/paging';
+import { peekTranslation } from '../machine/cpu/look';
 import type { Machine } from '../machine/pc';
 import type { VirtualCpu } from '../machine/virtual-cpu';
 import { type LinearAddress, linear } from '../x86/address';

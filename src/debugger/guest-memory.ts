@@ -2,7 +2,7 @@
 
 import type { PhysicalMemory } from '../machine/core/physical';
 import type { Cpu } from '../machine/cpu/cpu';
-import { peekTranslation } from '../machine/cpu/paging';
+import { peekTranslation } from '../machine/cpu/look';
 import { type LinearAddress, linear } from '../x86/address';
 import type { Space } from './address';
 
@@ -32,6 +32,11 @@ export const mappedRuns = (cpu: Cpu, address: LinearAddress, length: number): Ma
 
 /** Bytes from an address up to the first that is not mapped. */
 export const peekLinear = (cpu: Cpu, address: LinearAddress, length: number): Uint8Array => {
+  // Mostly it is a few bytes of one page.
+  if (Number(address & 0xfffn) + length <= PAGE) {
+    const physical = peekTranslation(cpu, address);
+    return physical === undefined ? new Uint8Array() : cpu.physical.peekBytes(physical, length);
+  }
   const bytes = new Uint8Array(length);
   let end = 0;
   for (const run of mappedRuns(cpu, address, length)) {

@@ -7,7 +7,7 @@
 import { hitCount, makeJudges, type Test, writeStops } from './core/judge';
 import { MOST_HIT_COUNTS } from './core/layout';
 import type { CoreMemory } from './core/memory';
-import { peekTranslation } from './cpu/paging';
+import { peekTranslation } from './cpu/look';
 import type { Stop } from './stop';
 import type { VirtualCpu } from './virtual-cpu';
 

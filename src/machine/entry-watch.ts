@@ -7,7 +7,7 @@
 import type { MachineEvent } from './core/event';
 import type { PhysicalMemory } from './core/physical';
 import { pagingMode } from './cpu/page-walk';
-import { explainWalk } from './cpu/paging';
+import { explainWalk } from './cpu/look';
 import type { VirtualCpu } from './virtual-cpu';
 import type { Watches } from './watches';
 

@@ -3,8 +3,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { access, state as layout } from '../../src/machine/core/layout';
 import { setCr3 } from '../../src/machine/cpu/control-registers';
+import { explainWalk, peekTranslation } from '../../src/machine/cpu/look';
 import { right } from '../../src/machine/cpu/page-walk';
-import { accessor, explainWalk, peekTranslation } from '../../src/machine/cpu/paging';
+import { accessor } from '../../src/machine/cpu/paging';
 import { CR0, CR4, EFER } from '../../src/x86/control-registers';
 import { pagingRules } from '../../src/x86/rules/paging';
 import { ALL_FEATURES, BareCpu, faultOf, stubModel } from './bare-cpu';

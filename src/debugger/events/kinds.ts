@@ -9,6 +9,7 @@ import { modeNames } from '../../machine/cpu/mode';
 import { hex } from '../../x86/address';
 import { msrAt } from '../../x86/msrs';
 import { explain, faultTitle, vectorName } from '../explain';
+import { translationRights } from '../translation-rights';
 import {
   accessOf,
   commonFields,
@@ -61,6 +62,13 @@ const size = <Event extends { readonly size: number }>(): NumberField<Event> => 
   read: (event) => event.size,
   help: 'bytes',
 });
+
+/** Where only the rights differ, they are told. */
+const freshText = (fresh: bigint | null, cached: bigint, before: number, now: number | null): string => {
+  if (fresh === null) return 'nothing';
+  if (fresh !== cached || now === null) return hex(fresh);
+  return `${translationRights(now)}, the TLB ${translationRights(before)}`;
+};
 
 const rows: { readonly [Kind in EventKind]: EventRow<EventOf<Kind>> } = {
   trap: {
@@ -316,10 +324,24 @@ const rows: { readonly [Kind in EventKind]: EventRow<EventOf<Kind>> } = {
         space: 'phys',
         help: 'page that the tables give; all ones for none',
       },
+      {
+        name: 'cached_rights',
+        size: 2,
+        read: ({ cachedRights }) => cachedRights,
+        meaning: (rights) => translationRights(Number(rights)),
+        help: 'what the TLB allows: bit 0 write, 1 user, 2 no execution, 3 dirty, 4 global; 7-9 what EPT forbids',
+      },
+      {
+        name: 'fresh_rights',
+        size: 2,
+        read: ({ freshRights }) => freshRights ?? undefined,
+        meaning: (rights) => translationRights(Number(rights)),
+        help: 'what the tables allow, the same bits',
+      },
     ],
     example: 'stale',
-    text: ({ linear, cached, fresh }) =>
-      `${hex(linear)} used as ${hex(cached)}, the tables say ${fresh === null ? 'nothing' : hex(fresh)}`,
+    text: ({ linear, cached, cachedRights, fresh, freshRights }) =>
+      `${hex(linear)} used as ${hex(cached)}, the tables say ${freshText(fresh, cached, cachedRights, freshRights)}`,
     title: ({ linear }) => `stale translation of ${hex(linear)}`,
   },
   'not-implemented': {

@@ -1,7 +1,7 @@
 /** Entries of the walk of a linear address by name: `pte.0x400000`, `pte.0x400000.rw`, `pde.0x400000.p`. */
 
 import { pagingMode } from '../../machine/cpu/page-walk';
-import { explainWalk, type WalkStep } from '../../machine/cpu/paging';
+import { explainWalk, type WalkStep } from '../../machine/cpu/look';
 import type { EntryFields } from '../../x86/descriptor-fields';
 import { pagingEntryFields } from '../../x86/paging-entries';
 import { bigWord, type FieldFamily, memoryField, type Owner, partOf } from './field';

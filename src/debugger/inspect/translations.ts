@@ -1,8 +1,8 @@
 /** The TLBs: what is cached, with the tags, compared with what the tables say now. */
 
 import type { Cpu } from '../../machine/cpu/cpu';
+import { explainWalk } from '../../machine/cpu/look';
 import { pagingMode } from '../../machine/cpu/page-walk';
-import { explainWalk } from '../../machine/cpu/paging';
 import { currentPcid } from '../../machine/cpu/pcid';
 import type { TlbEntry } from '../../machine/cpu/tlb';
 import { hex } from '../../x86/address';
@@ -44,7 +44,7 @@ const entryItem = (cpu: Cpu, entry: TlbEntry): Item => {
   const tags = [
     pcid === undefined ? 'global' : `PCID ${pcid}`,
     ...(vpid === 0 ? [] : [`VPID ${vpid}`]),
-    ...(ep4ta === 0n ? [] : [`EP4TA ${hex(ep4ta << 12n)}`]),
+    ...(ep4ta === undefined ? [] : [`EP4TA ${hex(ep4ta)}`]),
   ];
   const words = `${sizeText(size)}, ${rightsOf(entry)}, ${tags.join(', ')}`;
   const name = `tlb.${hex(linear)}.valid${pcid === undefined || pcid === currentPcid(cpu) ? '' : `.${pcid}`}`;

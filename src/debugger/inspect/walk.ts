@@ -2,15 +2,9 @@
 
 import { access as kinds } from '../../machine/core/layout';
 import type { Cpu } from '../../machine/cpu/cpu';
+import { explainWalk, judgeAccess, type WalkStep } from '../../machine/cpu/look';
 import { pagingMode } from '../../machine/cpu/page-walk';
-import {
-  type AccessKind,
-  type Accessor,
-  accessor,
-  explainWalk,
-  judgeAccess,
-  type WalkStep,
-} from '../../machine/cpu/paging';
+import { type AccessKind, type Accessor, accessor } from '../../machine/cpu/paging';
 import { hex, type LinearAddress } from '../../x86/address';
 import { gather, piecesWidth } from '../../x86/bit-pieces';
 import { explain } from '../explain';

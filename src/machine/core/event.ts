@@ -54,7 +54,15 @@ export type MachineEvent = Position &
     | { readonly kind: 'task-switch'; readonly from: number; readonly to: number }
     | { readonly kind: 'syscall'; readonly direction: 'in' | 'out' }
     | { readonly kind: 'tlb-fill'; readonly linear: bigint; readonly physical: bigint }
-    | { readonly kind: 'stale'; readonly linear: bigint; readonly cached: bigint; readonly fresh: bigint | null }
+    /** A cached translation was used that the tables do not give any more: physical pages, and rights as cpu/page-walk.ts has them. */
+    | {
+        readonly kind: 'stale';
+        readonly linear: bigint;
+        readonly cached: bigint;
+        readonly cachedRights: number;
+        readonly fresh: bigint | null;
+        readonly freshRights: number | null;
+      }
     /** An entry of a paging structure was written through which a watched linear address is translated. */
     | {
         readonly kind: 'pte';

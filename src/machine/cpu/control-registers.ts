@@ -160,7 +160,7 @@ export const setCr4 = (cpu: Cpu, given: bigint): void => {
   if (pdptes) storePdptes(cpu, pdptes);
   if (changed & (CR4.PGE | CR4.PSE) || changed & before & CR4.PCIDE) cpu.paging.dropEverything();
   else if (changed & CR4.PAE || changed & next & CR4.SMEP) cpu.paging.dropSpace(pcid);
-  if (changed & CR4.PCIDE) cpu.paging.tlb.select(currentPcid(cpu));
+  if (changed & CR4.PCIDE) cpu.paging.selectPcid(currentPcid(cpu));
   // Rights that derived tables took for granted.
   if (changed & (CR4.SMEP | CR4.SMAP)) cpu.translationsDropped();
   cpu.modeChanged();
@@ -187,8 +187,11 @@ const setters: Readonly<Record<Existing, (cpu: Cpu, value: bigint) => void>> = {
 const fetchPdptes = (cpu: Cpu, cr3: bigint): bigint[] => {
   const table = Number(cr3 & 0xffffffe0n);
   const reserved = pdpteReserved(cpu.model);
+  const { physical } = cpu;
+  // They never cross a page.
+  const host = physical.gate(cpu.paging.readableGuest(table));
   return [0, 8, 16, 24].map((offset) => {
-    const entry = cpu.physical.read(table + offset, 8);
+    const entry = physical.read(host + offset, 8);
     if (entry & 1n && entry & reserved)
       refuse(exception.GP, 'pdpte.reserved', 0, {
         level: 'PDPTE',

@@ -4,6 +4,7 @@
  */
 
 import type { PhysicalMemory } from '../core/physical';
+import type { GuestPhysicalTlb } from './guest-physical-tlb';
 import type { CpuModel } from './model';
 
 const HIGH = 2 ** 32;
@@ -24,7 +25,18 @@ export type Misconfiguration = 'write-only' | 'execute-only' | 'reserved' | 'mem
 
 /** Capability bits of IA32_VMX_EPT_VPID_CAP. */
 const EXECUTE_ONLY = 1n;
+const PAGES_2M = 1n << 16n;
 const PAGES_1G = 1n << 17n;
+
+/** Number of the root table's page. Translations are cached by it. */
+export const ep4taOf = (pointer: bigint): number => Number((pointer >> 12n) & 0xff_ffff_ffffn);
+
+/** One level of a walk for a person. */
+export interface EptEntry {
+  readonly level: (typeof eptLevels)[number];
+  readonly entry: bigint;
+  readonly address: bigint;
+}
 
 export class EptWalk {
   /** Entries of the last walk from the top. */
@@ -42,8 +54,10 @@ export class EptWalk {
   /** Bit of the last entry that is wrong. */
   badBit = 0;
   private root = 0;
+  private ep4ta = 0;
   private flagged = false;
   private readonly executeOnly: boolean;
+  private readonly twoMiB: boolean;
   private readonly oneGiB: boolean;
   private readonly beyond: number;
 
@@ -52,16 +66,20 @@ export class EptWalk {
     model: CpuModel,
     /** Walks for a debugger set no flags and read devices without side effects. */
     private readonly looking = false,
+    /** Guest-physical mappings to use and to fill. */
+    readonly cache: GuestPhysicalTlb | undefined = undefined,
   ) {
     const capabilities = model.vmx?.IA32_VMX_EPT_VPID_CAP ?? 0n;
     this.executeOnly = (capabilities & EXECUTE_ONLY) !== 0n;
+    this.twoMiB = (capabilities & PAGES_2M) !== 0n;
     this.oneGiB = (capabilities & PAGES_1G) !== 0n;
     this.beyond = -(2 ** (model.physicalBits - 32)) & 0xfffff;
   }
 
   /** Takes an EPT pointer. */
   select(pointer: bigint): void {
-    this.root = Number((pointer >> 12n) & 0xff_ffff_ffffn) * 4096;
+    this.ep4ta = ep4taOf(pointer);
+    this.root = this.ep4ta * 4096;
     this.flagged = (pointer & 0x40n) !== 0n;
   }
   /** Does the pointer enable accessed and dirty flags? A guest's walk then counts as a write of its tables. */
@@ -74,6 +92,32 @@ export class EptWalk {
    * and `rights` says what would have been.
    */
   translate(guest: number, kind: number): number {
+    const { cache } = this;
+    if (cache === undefined) return this.walk(guest, kind);
+    const page = Math.floor(guest / 4096);
+    const host = this.cached(page, kind);
+    if (host >= 0) return host + (guest % 4096);
+    const found = this.walk(guest, kind);
+    if (found < 0) cache.dropPage(page, this.ep4ta);
+    else cache.fill(page, this.ep4ta, Math.floor(found / 4096), this.rights, this.dirty, this.memoryType);
+    return found;
+  }
+
+  /** Of a page that is cached and may be used so, else -1: then the tables decide. A write that has to set the dirty flag walks. */
+  private cached(page: number, kind: number): number {
+    const { cache } = this;
+    if (!cache?.lookup(page, this.ep4ta)) return -1;
+    if ((cache.rights & kind) !== kind || (kind & WRITE && !cache.dirty)) return -1;
+    this.depth = 0;
+    this.misconfigured = undefined;
+    this.rights = cache.rights;
+    this.dirty = cache.dirty;
+    this.memoryType = cache.memoryType;
+    this.size = 4096;
+    return cache.page * 4096;
+  }
+
+  private walk(guest: number, kind: number): number {
     this.depth = 0;
     this.misconfigured = undefined;
     this.rights = READ | WRITE | EXECUTE;
@@ -134,7 +178,9 @@ export class EptWalk {
     const reserved = !leaf
       ? low & (level === 0 ? 0xf8 : 0x78)
       : level === 2
-        ? low & 0x1ff000
+        ? this.twoMiB
+          ? low & 0x1ff000
+          : LARGE
         : level === 1
           ? this.oneGiB
             ? low & 0x3ffff000
@@ -165,6 +211,14 @@ export class EptWalk {
     return (this.looking ? Number(this.physical.peek(at, 4)) : this.physical.read32(at)) | 0;
   }
 
+  /** The entries of the last walk. */
+  entries(): EptEntry[] {
+    return Array.from({ length: this.depth }, (_, level) => ({
+      level: eptLevels[level] as EptEntry['level'],
+      entry: this.entry(level),
+      address: BigInt(this.address[level] as number),
+    }));
+  }
   entry(level: number): bigint {
     return (BigInt((this.high[level] as number) >>> 0) << 32n) | BigInt((this.low[level] as number) >>> 0);
   }

@@ -10,6 +10,7 @@ import { state } from '../core/layout';
 import type { PhysicalMemory } from '../core/physical';
 import type { CpuState } from '../core/state';
 import { type EptWalk, eptAccess } from './ept';
+import { tableAccess } from './ept-exit';
 import type { CpuModel } from './model';
 
 /** Combined rights of a translation, as a walk finds them and a TLB entry keeps them. */
@@ -73,8 +74,9 @@ export class PageWalk {
   ept: EptWalk | undefined;
   /** Where the entries lie in physical memory. */
   private readonly host = new Float64Array(4);
-  /** Guest-physical address of the entry that EPT did not let the walk read or mark; -1: none. */
+  /** Guest-physical address of the entry that EPT did not let the walk read or mark, and what it was wanted for; -1: none. */
   refusedEntry = -1;
+  refusedAccess = 0;
   private entryLow = 0;
   private entryHost = 0;
   private entryHigh = 0;
@@ -199,6 +201,7 @@ export class PageWalk {
       if (wanted === low) continue;
       if (this.ept !== undefined && this.ept.translate(this.address[i] as number, eptAccess.write) < 0) {
         this.refusedEntry = this.address[i] as number;
+        this.refusedAccess = eptAccess.write | (tableAccess(this.ept) & eptAccess.write ? eptAccess.read : 0);
         return false;
       }
       this.physical.write(this.physical.gate(this.host[i] as number), 1, BigInt(wanted & 0xff));
@@ -256,13 +259,11 @@ export class PageWalk {
   /** Reads an entry of 4 or 8 bytes, aligned, as every access through the A20 gate; false where EPT forbids it. */
   private fetch(address: number, bytes: 4 | 8): boolean {
     const { physical, ept } = this;
-    const host =
-      ept === undefined
-        ? address
-        : ept.translate(address, ept.accessedDirty ? eptAccess.read | eptAccess.write : eptAccess.read);
+    const host = ept === undefined ? address : ept.translate(address, tableAccess(ept));
     this.entryHost = host;
     if (host < 0) {
       this.refusedEntry = address;
+      this.refusedAccess = ept === undefined ? 0 : tableAccess(ept);
       return false;
     }
     const at = physical.gate(host);

@@ -9,16 +9,17 @@
 
 import { CR0, CR4, EFER } from '../../x86/control-registers';
 import type { PagingRule } from '../../x86/rules/paging';
-import { exitReasons } from '../../x86/vmx/exit-reasons';
-import { Fault, type Reason } from '../core/fault';
+import { Fault } from '../core/fault';
 import { access, state } from '../core/layout';
+import type { CpuState } from '../core/state';
 import type { Cpu } from './cpu';
-import { EptWalk, eptAccess } from './ept';
-import { isCanonical } from './mode';
-import { levels, PageWalk, pageBytes, pagingMode, right } from './page-walk';
+import { EptWalk, ep4taOf, eptAccess } from './ept';
+import { eptExit } from './ept-exit';
+import { PageWalk, pageBytes, right } from './page-walk';
 import { currentPcid } from './pcid';
-import { Tlb } from './tlb';
+import { NO_EPT, Tlb } from './tlb';
 import { type Exit, VM_EXIT, VmExit } from './virtualization';
+import { verdict } from './walk-verdict';
 
 /** Who accesses: the program, or the processor itself on its behalf (tables, TSS, inner stacks), which is never user. */
 export const accessor = { supervisor: 0, user: 1, implicit: 2 } as const;
@@ -76,7 +77,7 @@ export class Paging {
   translate(low: number, high: number, kind: AccessKind, who: Accessor, stack = false): number {
     this.who = who;
     if (!(this.state.getU32(state.cr0) & CR0.PG)) {
-      if (this.ept !== undefined) return this.translateGuest(low >>> 0, low, kind);
+      if (this.ept !== undefined) return this.translateGuest(low >>> 0, kind);
       this.page = low >>> 12;
       this.rights = right.write | right.user | right.dirty;
       return low >>> 0;
@@ -117,17 +118,17 @@ export class Paging {
       const { tlb } = this;
       const cached = this.keep && (tlb.lookup(false, low, high) || tlb.lookup(true, low, high));
       if (cached && tlb.dropPage(low, high)) this.cpu.translationsDropped();
-      if (rule === 'walk.ept') return this.refuseByEpt(walk.refusedEntry, low, high, kind, false);
+      if (rule === 'walk.ept') return this.refuseTable(low, high);
       this.refuse(PF, this.errorCode(rule, kind, who), low, high, rule);
       return -1;
     }
-    if (!walk.mark(write)) return this.refuseByEpt(walk.refusedEntry, low, high, access.write, false);
+    if (!walk.mark(write)) return this.refuseTable(low, high);
     const { base, rights } = walk;
     const inPage = low & (pageBytes(rights) - 1) & 0xfffff000;
     const physical = base + inPage;
     if (this.ept !== undefined) {
       const host = this.ept.translate(physical + (low & 0xfff), eptKinds[kind]);
-      if (host < 0) return this.refuseByEpt(physical + (low & 0xfff), low, high, kind, true);
+      if (host < 0) return this.refuseByEpt(physical + (low & 0xfff), low, high, eptKinds[kind], true);
       return this.combine(low, high, kind, host, rights & ~right.pageSize);
     }
     this.page = physical / 4096;
@@ -136,9 +137,10 @@ export class Paging {
     return physical + (low & 0xfff);
   }
 
-  // Guests with EPT: combined mappings are cached by 4 KiB, with what EPT forbids beside the guest's own rights.
+  // Guests with EPT. Combined mappings are cached by 4 KiB, with what EPT forbids beside the guest's own rights; those of
+  // EPT alone by the walk itself. Intel SDM vol. 3, "Caching Translation Information"
 
-  /** EPT of the guest that runs; its walk for people has one of its own. */
+  /** EPT of the guest that runs. */
   private ept: EptWalk | undefined;
 
   private combine(low: number, high: number, kind: AccessKind, host: number, guestRights: number): number {
@@ -148,21 +150,25 @@ export class Paging {
     this.page = page / 4096;
     this.rights = rights;
     if (this.keep) this.fill(low, high, kind === access.execute, page, rights);
+    // It may come from a guest-physical mapping that is stale.
+    if (this.keep && this.checkStale) this.compare(low, high, this.page, rights);
     return host;
   }
 
-  /** Without paging the linear address is the guest-physical one. */
-  private translateGuest(guest: number, low: number, kind: AccessKind): number {
-    const { ept, tlb } = this;
+  /** Without paging the linear address is the guest-physical one, and guest-physical mappings are all there is to cache. */
+  private translateGuest(guest: number, kind: AccessKind): number {
+    const { ept } = this;
     if (ept === undefined) return guest;
-    if (this.keep && tlb.lookup(kind === access.execute, low, 0) && !this.eptRefuses(tlb.rights, kind)) {
-      this.page = tlb.page;
-      this.rights = tlb.rights;
-      return tlb.page * 4096 + (low & 0xfff);
-    }
     const host = ept.translate(guest, eptKinds[kind]);
-    if (host < 0) return this.refuseByEpt(guest, low, 0, kind, true);
-    return this.combine(low, 0, kind, host, right.write | right.user | right.dirty);
+    if (host < 0) return this.refuseByEpt(guest, guest, 0, eptKinds[kind], true);
+    this.page = Math.floor(host / 4096);
+    this.rights = right.write | right.user | right.dirty | eptRights(ept);
+    if (ept.cache?.evicted) {
+      ept.cache.evicted = false;
+      this.cpu.translationsDropped();
+    }
+    if (this.keep && this.checkStale) this.compare(guest, 0, this.page, this.rights);
+    return host;
   }
 
   private eptRefuses(rights: number, kind: AccessKind): boolean {
@@ -175,14 +181,30 @@ export class Paging {
   /** The exit that stands for the last refusal by EPT. */
   private eptExit: Exit | undefined;
 
-  private refuseByEpt(guest: number, low: number, high: number, kind: AccessKind, final: boolean): number {
+  /** @param kind bits of `eptAccess`; `final`: the translation itself, not an entry of the guest's tables */
+  private refuseByEpt(guest: number, low: number, high: number, kind: number, final: boolean): number {
     const { ept, tlb } = this;
     if (ept === undefined) return -1;
     if (this.keep && tlb.dropPage(low, high)) this.cpu.translationsDropped();
-    const walks = !final && ept.accessedDirty ? eptAccess.read | eptAccess.write : undefined;
-    this.eptExit = eptExit(ept, guest, join(low, high), walks ?? eptKinds[kind], final);
+    this.eptExit = eptExit(ept, { guest, linear: join(low, high), kind, final });
     this.refuse(VM_EXIT, 0, low, high, undefined);
     return -1;
+  }
+  private refuseTable(low: number, high: number): number {
+    const { refusedEntry, refusedAccess } = this.walk;
+    return this.refuseByEpt(refusedEntry, low, high, refusedAccess, false);
+  }
+
+  /**
+   * Physical address of guest-physical memory that the processor reads without a linear address: the PDPTEs that a MOV to
+   * CR0, CR3 or CR4 loads. Intel SDM vol. 3, "PDPTE Registers". @throws VmExit
+   */
+  readableGuest(guest: number): number {
+    const { ept } = this;
+    if (ept === undefined) return guest;
+    const host = ept.translate(guest, eptAccess.read);
+    if (host >= 0) return host;
+    throw new VmExit(eptExit(ept, { guest, linear: undefined, kind: eptAccess.read, final: false }));
   }
 
   /** A guest's translations from now on: by VPID, and by EPT where there is a pointer. Intel SDM vol. 3, "VPIDs". */
@@ -201,36 +223,43 @@ export class Paging {
     this.cpu.translationsDropped();
   }
   private takePointer(eptPointer: bigint | undefined): void {
-    this.ep4ta = eptPointer === undefined ? 0 : Number((eptPointer >> 12n) & 0xff_ffff_ffffn);
-    if (eptPointer !== undefined) {
-      this.eptWalk ??= new EptWalk(this.cpu.physical, this.cpu.model);
-      this.eptLook ??= new EptWalk(this.cpu.physical, this.cpu.model, true);
-      this.eptWalk.select(eptPointer);
-      this.eptLook.select(eptPointer);
+    this.eptPointer = eptPointer;
+    if (eptPointer === undefined) {
+      this.ep4ta = NO_EPT;
+      this.useEpt(undefined, undefined);
+      return;
     }
-    this.useEpt(eptPointer !== undefined);
+    this.ep4ta = ep4taOf(eptPointer);
+    this.eptWalk ??= new EptWalk(
+      this.cpu.physical,
+      this.cpu.model,
+      false,
+      this.keep ? this.tlb.guestPhysical : undefined,
+    );
+    this.eptLook ??= new EptWalk(this.cpu.physical, this.cpu.model, true);
+    this.eptWalk.select(eptPointer);
+    this.eptLook.select(eptPointer);
+    this.useEpt(this.eptWalk, this.eptLook);
   }
   /** Back to root operation; `forget` what VPID 0 holds. */
   leaveSpace(forget: boolean): void {
     this.vpid = 0;
-    this.ep4ta = 0;
-    this.useEpt(false);
+    this.takePointer(undefined);
     if (forget) this.tlb.dropVpid(0, true);
     this.tlb.select(currentPcid(this.cpu));
     this.cpu.translationsDropped();
   }
-  private vpid = 0;
-  private ep4ta = 0;
+  /** By which translations are tagged now. */
+  vpid = 0;
+  /** Of the guest that runs with EPT. */
+  eptPointer: bigint | undefined;
+  private ep4ta: number = NO_EPT;
   private eptWalk: EptWalk | undefined;
   private eptLook: EptWalk | undefined;
-  private useEpt(on: boolean): void {
-    this.ept = on ? this.eptWalk : undefined;
-    this.walk.ept = this.ept;
-    this.look.ept = on ? this.eptLook : undefined;
-  }
-  /** The EPT walk for people, where a guest runs with EPT. */
-  get guestPhysical(): EptWalk | undefined {
-    return this.look.ept;
+  private useEpt(walk: EptWalk | undefined, look: EptWalk | undefined): void {
+    this.ept = walk;
+    this.walk.ept = walk;
+    this.look.ept = look;
   }
 
   private fill(low: number, high: number, instruction: boolean, base: number, rights: number): void {
@@ -278,22 +307,22 @@ export class Paging {
   }
 
   /** The rule by which rights forbid an access now; order: user, writable, execution (SMEP before XD). */
-  refusal(rights: number, kind: AccessKind, who: Accessor): PagingRule | undefined {
+  refusal(rights: number, kind: AccessKind, who: Accessor, registers: CpuState = this.state): PagingRule | undefined {
     const user = (rights & right.user) !== 0;
     if (kind === access.execute) {
       if (who === accessor.user) {
         if (!user) return 'walk.user';
-      } else if (user && this.state.getU32(state.cr4) & CR4.SMEP) return 'walk.smep';
-      return rights & right.noExecute && this.state.getU32(state.efer) & EFER.NXE ? 'walk.nx' : undefined;
+      } else if (user && registers.getU32(state.cr4) & CR4.SMEP) return 'walk.smep';
+      return rights & right.noExecute && registers.getU32(state.efer) & EFER.NXE ? 'walk.nx' : undefined;
     }
     const write = kind !== access.read;
     if (who === accessor.user) {
       if (!user) return 'walk.user';
       return write && !(rights & right.write) ? 'walk.writable' : undefined;
     }
-    if (user && this.state.getU32(state.cr4) & CR4.SMAP)
-      if (who === accessor.implicit || !(this.state.getU32(state.flags) & AC)) return 'walk.smap';
-    return write && !(rights & right.write) && this.state.getU32(state.cr0) & CR0.WP ? 'walk.writable' : undefined;
+    if (user && registers.getU32(state.cr4) & CR4.SMAP)
+      if (who === accessor.implicit || !(registers.getU32(state.flags) & AC)) return 'walk.smap';
+    return write && !(rights & right.write) && registers.getU32(state.cr0) & CR0.WP ? 'walk.writable' : undefined;
   }
 
   private refuse(vector: number, code: number, low: number, high: number, rule: PagingRule | undefined): void {
@@ -332,24 +361,42 @@ export class Paging {
   }
 
   private compare(low: number, high: number, page: number, rights: number): void {
-    const { look } = this;
-    const missing = look.descend(low, high) !== undefined;
-    const now = look.base + (low & (pageBytes(look.rights) - 1) & 0xfffff000);
+    const fresh = this.freshly(low, high);
     // A dirty bit that software cleared is only noticed at the next walk: that is stale too. Page size is not.
-    const mask = right.write | right.user | right.noExecute | right.global | (rights & right.dirty);
-    if (!missing && now === page * 4096 && ((look.rights ^ rights) & mask) === 0) return;
+    const mask = COMPARED | (rights & right.dirty) | (~rights & right.eptClean);
+    if (fresh !== undefined && fresh.page === page && ((fresh.rights ^ rights) & mask) === 0) return;
     this.cpu.surroundings.emit('stale', () => ({
       linear: join(low, high),
       cached: BigInt(page) * 4096n,
-      fresh: missing ? null : BigInt(now),
+      cachedRights: rights,
+      fresh: fresh === undefined ? null : BigInt(fresh.page) * 4096n,
+      freshRights: fresh?.rights ?? null,
     }));
+  }
+
+  /** What the tables say now: the guest's own, and EPT's behind them. */
+  private freshly(low: number, high: number): { readonly page: number; readonly rights: number } | undefined {
+    const { look } = this;
+    const paged = (this.state.getU32(state.cr0) & CR0.PG) !== 0;
+    if (paged && look.descend(low, high) !== undefined) return undefined;
+    const guest = paged ? look.base + (low & (pageBytes(look.rights) - 1) & 0xfffff000) : (low & 0xfffff000) >>> 0;
+    const rights = paged ? look.rights : right.write | right.user | right.dirty;
+    if (look.ept === undefined) return { page: guest / 4096, rights };
+    const host = look.ept.translate(guest, 0);
+    return host < 0 ? undefined : { page: host / 4096, rights: rights | eptRights(look.ept) };
   }
 
   // Invalidations. Each also drops what was derived.
 
   /** MOV to CR3, task switch: `pcid` is that of the new value; its translations go unless `keep`, global ones stay. */
   changeSpace(pcid: number, keep: boolean): void {
-    if (!keep) this.tlb.dropPcid(pcid, this.vpid, this.ep4ta);
+    if (!keep) this.tlb.dropPcid(pcid, this.vpid);
+    this.tlb.select(pcid, this.vpid, this.ep4ta);
+    this.cpu.translationsDropped();
+  }
+
+  /** MOV to CR4 that changes PCIDE: another process context is current; what is cached stays. */
+  selectPcid(pcid: number): void {
     this.tlb.select(pcid, this.vpid, this.ep4ta);
     this.cpu.translationsDropped();
   }
@@ -375,40 +422,36 @@ export class Paging {
     this.cpu.translationsDropped();
   }
   dropPageOfVpid(vpid: number, linear: bigint): void {
-    this.tlb.dropPageOfVpid(Number(linear & 0xffffffffn), Number((linear >> 32n) & 0xffffffffn), vpid);
+    this.tlb.dropPageOfVpid(...halves(linear), vpid);
     this.cpu.translationsDropped();
   }
 
   /** MOV to CR4 that changes PAE or sets SMEP: the current PCID, global translations included. */
   dropSpace(pcid: number): void {
-    this.tlb.dropPcid(pcid, this.vpid, this.ep4ta);
-    this.tlb.dropGlobals();
+    this.tlb.dropPcid(pcid, this.vpid);
+    this.tlb.dropGlobals(this.vpid);
     this.cpu.translationsDropped();
   }
 
   /** INVLPG: the page of a linear address, whatever its size, under the current PCID; global translations too. */
   dropPage(linear: bigint): void {
-    this.tlb.dropPage(Number(linear & 0xffffffffn), Number((linear >> 32n) & 0xffffffffn));
+    const [low, high] = halves(linear);
+    this.tlb.dropPageUnder(low, high, currentPcid(this.cpu), this.vpid);
     this.cpu.translationsDropped();
   }
 
   /** INVPCID by type (0 address, 1 one PCID, 2 everything, 3 all PCIDs without global translations). */
   dropByPcid(type: 0 | 1 | 2 | 3, pcid: number, linear: bigint): void {
-    if (type === 0)
-      this.tlb.dropPageOf(
-        Number(linear & 0xffffffffn),
-        Number((linear >> 32n) & 0xffffffffn),
-        pcid,
-        this.vpid,
-        this.ep4ta,
-      );
-    else if (type === 1) this.tlb.dropPcid(pcid, this.vpid, this.ep4ta);
+    if (type === 0) this.tlb.dropPageOf(...halves(linear), pcid, this.vpid);
+    else if (type === 1) this.tlb.dropPcid(pcid, this.vpid);
     else this.tlb.dropVpid(this.vpid, type === 2);
     this.cpu.translationsDropped();
   }
 
-  /** RESET or INIT of the TLBs. */
+  /** RESET or INIT of the TLBs: VMX operation is over. */
   reset(): void {
+    this.vpid = 0;
+    this.takePointer(undefined);
     this.tlb.reset();
     this.cpu.translationsDropped();
   }
@@ -423,144 +466,12 @@ const eptRights = ({ rights, dirty }: EptWalk): number =>
   (rights & eptAccess.execute ? 0 : right.eptNoExecute) |
   (dirty ? 0 : right.eptClean);
 
-const LINEAR_VALID = 1 << 7;
-const FINAL = 1 << 8;
+/** What makes a translation another one. */
+const COMPARED =
+  right.write | right.user | right.noExecute | right.global | right.eptNoRead | right.eptNoWrite | right.eptNoExecute;
 
-/** The exit of an access that EPT refuses. Intel SDM vol. 3, "Exit Qualification for EPT Violations". */
-const eptExit = (ept: EptWalk, guest: number, linear: bigint, kind: number, final: boolean): Exit => {
-  const level = ept.depth - 1;
-  const cause = {
-    rule: ept.misconfigured === undefined ? 'ept.violation' : `ept.${ept.misconfigured}`,
-    field: 'EPT_POINTER',
-    ...(level < 0 ? {} : { value: ept.entry(level), bitmapByte: BigInt(ept.address[level] as number) }),
-    ...(ept.misconfigured === undefined ? {} : { bit: ept.badBit }),
-  };
-  const where = { guestPhysical: BigInt(guest), guestLinear: linear, instructionLength: 0, cause };
-  if (ept.misconfigured !== undefined) return { reason: exitReasons.EPT_MISCONFIGURATION.number, ...where };
-  const qualification = kind | (ept.rights << 3) | LINEAR_VALID | (final ? FINAL : 0);
-  return { reason: exitReasons.EPT_VIOLATION.number, qualification: BigInt(qualification), ...where };
-};
-
+const halves = (linear: bigint): [number, number] => [
+  Number(linear & 0xffffffffn),
+  Number((linear >> 32n) & 0xffffffffn),
+];
 const join = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-
-/** Which bit the rule looks at, in the entry or the control register. */
-const decidingBit: Partial<Record<PagingRule, { readonly bit: number; readonly register?: string }>> = {
-  'walk.present': { bit: 0 },
-  'walk.writable': { bit: 1 },
-  'walk.user': { bit: 2 },
-  'walk.nx': { bit: 63 },
-  'walk.smep': { bit: 20, register: 'CR4' },
-  'walk.smap': { bit: 21, register: 'CR4' },
-};
-
-/** The verdict of a walk as a reason: the entry that decided. */
-const verdict = (walk: PageWalk, rule: PagingRule, linear: bigint): Reason => {
-  const at = rule === 'walk.present' || rule === 'walk.reserved' ? walk.depth - 1 : walk.refusing(rule);
-  return {
-    rule,
-    level: levels[walk.level[at] as number] as 'PTE',
-    entry: walk.entry(at),
-    entryAddress: BigInt(walk.address[at] as number),
-    linear,
-    ...decidingBit[rule],
-  };
-};
-
-/** One level of a walk for the debugger. */
-export interface WalkStep {
-  readonly level: (typeof levels)[number];
-  readonly entry: bigint;
-  /** Physical address of the entry; for a PDPTE register in PAE paging, where it was loaded from. */
-  readonly entryAddress: bigint;
-  readonly register: boolean;
-  readonly present: boolean;
-  readonly writable: boolean;
-  readonly user: boolean;
-  readonly accessed: boolean;
-  readonly noExecute: boolean;
-  /** The entry that maps the page: size in bytes, and the rest of what it says. */
-  readonly leaf?: {
-    readonly size: number;
-    readonly physical: bigint;
-    readonly dirty: boolean;
-    readonly global: boolean;
-  };
-  /** Set on the last entry read when the walk ends there. */
-  readonly refused?: 'walk.present' | 'walk.reserved' | 'walk.ept';
-}
-
-/** A walk that leaves no trace, through the guest's EPT where one is in force. */
-const lookingWalk = (cpu: Cpu): PageWalk => {
-  const walk = new PageWalk(cpu.state, cpu.physical, cpu.model, true);
-  walk.ept = cpu.paging.guestPhysical;
-  return walk;
-};
-
-/** Physical address of a guest-physical one, for a debugger; the same where no guest runs with EPT. */
-export const peekGuestPhysical = (cpu: Cpu, guest: number): number | undefined => {
-  const { guestPhysical } = cpu.paging;
-  if (guestPhysical === undefined) return guest;
-  const host = guestPhysical.translate(guest, 0);
-  return host < 0 ? undefined : host;
-};
-
-/** Walks for a person: no accessed or dirty bits, no TLB, no device side effects. Empty while paging is off. */
-export const explainWalk = (cpu: Cpu, linear: bigint): WalkStep[] => {
-  if (pagingMode(cpu.state) === 'none') return [];
-  const walk = lookingWalk(cpu);
-  const low = Number(linear & 0xffffffffn);
-  const refused = walk.descend(low, Number((linear >> 32n) & 0xffffffffn));
-  return Array.from({ length: walk.depth }, (_, i): WalkStep => {
-    const word = walk.low[i] as number;
-    const register = walk.isRegister(i);
-    const last = i === walk.depth - 1;
-    const size = pageBytes(walk.rights);
-    return {
-      level: levels[walk.level[i] as number] as 'PTE',
-      entry: walk.entry(i),
-      entryAddress: BigInt(walk.address[i] as number),
-      register,
-      present: (word & 1) !== 0,
-      writable: register || (word & 2) !== 0,
-      user: register || (word & 4) !== 0,
-      accessed: !register && (word & 0x20) !== 0,
-      noExecute: (walk.high[i] as number) < 0,
-      ...(last && refused === undefined
-        ? {
-            leaf: {
-              size,
-              physical: BigInt(walk.base + (low & (size - 1) & 0xfffff000)),
-              dirty: (word & 0x40) !== 0,
-              global: (walk.rights & right.global) !== 0,
-            },
-          }
-        : {}),
-      ...(last && refused !== undefined ? { refused } : {}),
-    };
-  });
-};
-
-/**
- * Why an access of this kind to one byte would be refused by the tables as they are now, or undefined when it would
- * be allowed; nothing is marked or cached.
- */
-export const judgeAccess = (cpu: Cpu, linear: bigint, kind: AccessKind, who: Accessor): Reason | undefined => {
-  if (pagingMode(cpu.state) === 'none') return undefined;
-  if (pagingMode(cpu.state) === '4-level' && !isCanonical(linear)) return { rule: 'linear.canonical', linear };
-  const walk = lookingWalk(cpu);
-  const low = Number(linear & 0xffffffffn);
-  const rule = walk.descend(low, Number((linear >> 32n) & 0xffffffffn));
-  if (rule === 'walk.ept') return undefined;
-  const refused = rule ?? cpu.paging.refusal(walk.rights, kind, who);
-  return refused === undefined ? undefined : verdict(walk, refused, linear);
-};
-
-/** Physical address of a linear one for a debugger, or undefined where nothing is mapped; rights are not judged. */
-export const peekTranslation = (cpu: Cpu, linear: bigint): number | undefined => {
-  if (pagingMode(cpu.state) === 'none') return peekGuestPhysical(cpu, Number(linear & 0xffffffffn));
-  const walk = lookingWalk(cpu);
-  const low = Number(linear & 0xffffffffn);
-  const high = Number((linear >> 32n) & 0xffffffffn);
-  if (walk.descend(low, high) !== undefined) return undefined;
-  return peekGuestPhysical(cpu, walk.base + (low & (pageBytes(walk.rights) - 1)));
-};

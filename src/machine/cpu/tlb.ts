@@ -10,6 +10,7 @@
 
 import { vcpu } from '../core/layout';
 import type { CpuState } from '../core/state';
+import { GUEST_PHYSICAL_TLB_BYTES, GuestPhysicalTlb } from './guest-physical-tlb';
 import { pageBytes, pageSize, right } from './page-walk';
 
 /** Sets and ways of each structure; 2 MiB and 4 MiB pages share one. */
@@ -34,7 +35,7 @@ const NEXT_CONTEXT = 3;
 const CURRENT = 4;
 const CURRENT_GLOBAL = 5;
 const CONTEXTS = 16;
-/** A context: tag (0 free) | PCID, VPID << 16 | EP4TA bits 43:12 | EP4TA bits 51:44. */
+/** A context: tag (0 free) | PCID, VPID << 16 | EP4TA bits 43:12 | EP4TA bits 51:44 and WITH_EPT. */
 const CONTEXT_WORDS = 4;
 const CONTEXT_COUNT = 64;
 const ENTRIES = CONTEXTS + CONTEXT_COUNT * CONTEXT_WORDS;
@@ -65,8 +66,15 @@ const structures: readonly Structure[] = (() => {
   });
 })();
 
+/** A context's last word where EPT is in force: its root table may be the page at 0. */
+const WITH_EPT = 0x100;
+/** No EPT is in force. */
+export const NO_EPT = -1;
+
+/** Where the guest-physical mappings begin. */
+const GUEST_PHYSICAL = structures.reduce((end, { pointers, sets }) => Math.max(end, (pointers + sets) * 4), 0);
 /** Bytes of the vCPU's TLB region that are in use. */
-export const TLB_BYTES = structures.reduce((end, { pointers, sets }) => Math.max(end, (pointers + sets) * 4), 0);
+export const TLB_BYTES = GUEST_PHYSICAL + GUEST_PHYSICAL_TLB_BYTES;
 
 const LINEAR_SHIFT = { small: 0, large: 9, huge: 18 } as const;
 
@@ -85,7 +93,8 @@ export interface TlbEntry {
   readonly vpid: number;
   /** Undefined for global translations. */
   readonly pcid: number | undefined;
-  readonly ep4ta: bigint;
+  /** The root table of the EPT that it went through. */
+  readonly ep4ta: bigint | undefined;
 }
 
 export class Tlb {
@@ -103,8 +112,12 @@ export class Tlb {
   evictedHigh = 0;
   evictedSize = 0;
 
+  /** What EPT alone made of addresses. */
+  readonly guestPhysical: GuestPhysicalTlb;
+
   constructor(private readonly state: CpuState) {
     this.start = (state.base + vcpu.tlb) >>> 2;
+    this.guestPhysical = new GuestPhysicalTlb(state.memory, this.start + GUEST_PHYSICAL / 4);
     if (this.words[this.start + TAG] === 0) this.reset();
   }
 
@@ -120,7 +133,7 @@ export class Tlb {
   }
 
   /** Makes this the context of lookups and fills; its translations are those it had when it was last current. */
-  select(pcid: number, vpid = 0, ep4ta = 0): void {
+  select(pcid: number, vpid = 0, ep4ta = NO_EPT): void {
     const words = this.words;
     const context = this.context(pcid, vpid, ep4ta);
     if (words[this.start + CURRENT] === context) return;
@@ -218,10 +231,24 @@ export class Tlb {
     return this.dropTagged(low, high, tag, this.words[this.start + GLOBAL_TAG] as number);
   }
 
+  /** INVLPG: under one PCID of a VPID, through whatever EPT, and the global ones of the VPID. */
+  dropPageUnder(low: number, high: number, pcid: number, vpid: number): void {
+    this.dropPageWhere(low, high, (key) => key === keyOf(pcid, vpid) || key === keyOf(ALL_PCIDS, vpid));
+  }
   /** INVPCID type 0: the non-global translations of a linear address under one PCID. */
-  dropPageOf(low: number, high: number, pcid: number, vpid = 0, ep4ta = 0): void {
-    const at = this.find(pcid, vpid, ep4ta);
-    if (at) this.dropTagged(low, high, this.words[this.start + at] as number, 0);
+  dropPageOf(low: number, high: number, pcid: number, vpid: number): void {
+    this.dropPageWhere(low, high, (key) => key === keyOf(pcid, vpid));
+  }
+  /** INVVPID of one address: under every PCID and EPT of the VPID. */
+  dropPageOfVpid(low: number, high: number, vpid: number): void {
+    this.dropPageWhere(low, high, (key) => key >>> 16 === vpid);
+  }
+  private dropPageWhere(low: number, high: number, wanted: (key: number) => boolean): void {
+    for (let i = 0; i < CONTEXT_COUNT; i++) {
+      const at = this.start + CONTEXTS + i * CONTEXT_WORDS;
+      const tag = this.words[at] as number;
+      if (tag !== 0 && wanted(this.words[at + 1] as number)) this.dropTagged(low, high, tag, 0);
+    }
   }
 
   private dropTagged(low: number, high: number, tag: number, other: number): boolean {
@@ -249,27 +276,19 @@ export class Tlb {
     return dropped;
   }
 
-  /** Drops the non-global translations of one PCID. */
-  dropPcid(pcid: number, vpid = 0, ep4ta = 0): void {
-    const at = this.find(pcid, vpid, ep4ta);
-    if (at) this.retag(at);
-  }
+  // Whatever the EPT. Intel SDM vol. 3, "Operations that Invalidate Cached Mappings"
 
-  /** Drops the global translations of the current VPID. */
-  dropGlobals(): void {
-    this.retag(this.words[this.start + CURRENT_GLOBAL] as number);
+  /** Drops the non-global translations of one PCID of a VPID. */
+  dropPcid(pcid: number, vpid: number): void {
+    const wanted = keyOf(pcid, vpid);
+    this.dropContexts((key) => key === wanted);
   }
-
-  /** Drops the translations of all PCIDs, with or without the global ones. */
-  dropAll(globals: boolean): void {
-    for (let i = 0; i < CONTEXT_COUNT; i++) {
-      const at = CONTEXTS + i * CONTEXT_WORDS;
-      const key = this.words[this.start + at + 1] as number;
-      if (this.words[this.start + at] !== 0 && (globals || !(key & ALL_PCIDS))) this.retag(at);
-    }
+  /** Drops the global translations of a VPID. */
+  dropGlobals(vpid: number): void {
+    const wanted = keyOf(ALL_PCIDS, vpid);
+    this.dropContexts((key) => key === wanted);
   }
-
-  /** Drops the translations of a VPID, whatever their PCID and EPT, with or without the global ones. */
+  /** Drops the translations of a VPID, whatever their PCID, with or without the global ones. */
   dropVpid(vpid: number, globals: boolean): void {
     this.dropContexts((key) => key >>> 16 === vpid && (globals || !(key & ALL_PCIDS)));
   }
@@ -277,20 +296,12 @@ export class Tlb {
   dropGuests(): void {
     this.dropContexts((key) => key >>> 16 !== 0);
   }
-  /** Drops what was translated by an EPT, whatever the VPID; by any without a number. */
+  /** INVEPT: drops what was translated by an EPT, whatever the VPID, guest-physical mappings too; by any EPT without a number. */
   dropEpt(ep4ta: number | undefined): void {
-    this.dropContexts((_, low, high) => {
-      const own = high * 2 ** 32 + low;
-      return ep4ta === undefined ? own !== 0 : own === ep4ta;
-    });
-  }
-  /** INVVPID of one address: under every PCID and EPT of the VPID. */
-  dropPageOfVpid(low: number, high: number, vpid: number): void {
-    for (let i = 0; i < CONTEXT_COUNT; i++) {
-      const at = this.start + CONTEXTS + i * CONTEXT_WORDS;
-      const tag = this.words[at] as number;
-      if (tag !== 0 && (this.words[at + 1] as number) >>> 16 === vpid) this.dropTagged(low, high, tag, 0);
-    }
+    this.guestPhysical.drop(ep4ta);
+    this.dropContexts((_, low, high) =>
+      ep4ta === undefined ? (high & WITH_EPT) !== 0 : low === ep4ta >>> 0 && high === highOf(ep4ta),
+    );
   }
 
   private dropContexts(wanted: (key: number, low: number, high: number) => boolean): void {
@@ -338,9 +349,9 @@ export class Tlb {
   /** Word offset of a context in the region, 0 if there is none. `ep4ta` is a physical page number. */
   private find(pcid: number, vpid: number, ep4ta: number): number {
     const words = this.words;
-    const key = (pcid | (vpid << 16)) >>> 0;
-    const low = ep4ta >>> 0;
-    const high = Math.floor(ep4ta / 2 ** 32);
+    const key = keyOf(pcid, vpid);
+    const low = ep4ta === NO_EPT ? 0 : ep4ta >>> 0;
+    const high = highOf(ep4ta);
     const is = (offset: number): boolean => {
       const at = this.start + offset;
       return words[at] !== 0 && words[at + 1] === key && words[at + 2] === low && words[at + 3] === high;
@@ -368,7 +379,7 @@ export class Tlb {
       offset = CONTEXTS + next * CONTEXT_WORDS;
     } while (words[start + CURRENT] === offset || words[start + CURRENT_GLOBAL] === offset);
     const tag = this.newTag();
-    words.set([tag, (pcid | (vpid << 16)) >>> 0, ep4ta >>> 0, Math.floor(ep4ta / 2 ** 32)], start + offset);
+    words.set([tag, keyOf(pcid, vpid), ep4ta === NO_EPT ? 0 : ep4ta >>> 0, highOf(ep4ta)], start + offset);
     return offset;
   }
 
@@ -384,7 +395,11 @@ export class Tlb {
         const [key, , page, last] = words.subarray(at, at + 4) as unknown as [number, number, number, number];
         const rights = last >>> RIGHTS_SHIFT;
         const number = (BigInt(size === 'small' ? (last >>> 8) & 15 : 0) << 32n) | BigInt(key);
-        const id = words[this.start + context + 1] as number;
+        const [id, root, above] = words.subarray(this.start + context + 1, this.start + context + 4) as unknown as [
+          number,
+          number,
+          number,
+        ];
         yield {
           instruction,
           linear: BigInt.asUintN(64, BigInt.asIntN(48, number << BigInt(12 + LINEAR_SHIFT[size]))),
@@ -397,9 +412,7 @@ export class Tlb {
           global: (rights & right.global) !== 0,
           vpid: id >>> 16,
           pcid: id & ALL_PCIDS ? undefined : id & 0xfff,
-          ep4ta: BigInt(
-            (words[this.start + context + 3] as number) * 2 ** 32 + (words[this.start + context + 2] as number),
-          ),
+          ep4ta: above & WITH_EPT ? BigInt(root + (above & 0xff) * 2 ** 32) << 12n : undefined,
         };
       }
   }
@@ -435,6 +448,11 @@ export class Tlb {
         out.push(entries + i, context, words[at] as number, words[at + 2] as number, words[at + 3] as number);
       }
     }
+    out.push(...this.guestPhysical.canonical());
     return Uint32Array.from(out);
   }
 }
+
+const keyOf = (pcid: number, vpid: number): number => (pcid | (vpid << 16)) >>> 0;
+/** The last word of a context. */
+const highOf = (ep4ta: number): number => (ep4ta === NO_EPT ? 0 : Math.floor(ep4ta / 2 ** 32) | WITH_EPT);

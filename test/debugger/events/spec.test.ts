@@ -28,8 +28,20 @@ const events: readonly (readonly [MachineEvent, string])[] = [
   [{ ...position, kind: 'syscall', direction: 'in' }, 'entry'],
   [{ ...position, kind: 'tlb-fill', linear: 0x1000n, physical: 0x5000n }, '0x1000 -> 0x5000'],
   [
-    { ...position, kind: 'stale', linear: 0x1000n, cached: 0x5000n, fresh: null },
+    { ...position, kind: 'stale', linear: 0x1000n, cached: 0x5000n, cachedRights: 3, fresh: null, freshRights: null },
     '0x1000 used as 0x5000, the tables say nothing',
+  ],
+  [
+    {
+      ...position,
+      kind: 'stale',
+      linear: 0x1000n,
+      cached: 0x5000n,
+      cachedRights: 11,
+      fresh: 0x5000n,
+      freshRights: 0x103,
+    },
+    '0x1000 used as 0x5000, the tables say R/W user EPT r-x, the TLB R/W user D',
   ],
   [
     {
@@ -102,7 +114,7 @@ describe('specifications', () => {
     ['trap:rule=walk.present', ['#PF']],
     ['trap:rule=walk.user', []],
     ['trap:during=8', []],
-    ['stale:0x1000', ['0x1000']],
+    ['stale:0x1000', ['0x1000', '0x1000']],
     ['pte:0x400000', ['PDE']],
     ['pte:0x400000:PTE', []],
     ['reset:by=port 0x92', ['by']],
