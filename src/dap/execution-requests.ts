@@ -34,9 +34,15 @@ export const executionHandlers = (context: Context): Handlers => {
     return vcpu;
   };
 
+  /** The same for a step, which a vCPU that was stopped for good never makes. @throws BadInput */
+  const stepping = (vcpu: number, singleThread: boolean | undefined): number | undefined => {
+    context.session.checkAlone(vcpu);
+    return alone(vcpu, singleThread);
+  };
+
   const step = (args: DebugProtocol.NextArguments, depth: Depth): void => {
     const vcpu = vcpuOfThread(context, args.threadId);
-    const only = alone(vcpu, args.singleThread);
+    const only = stepping(vcpu, args.singleThread);
     context.move((session) => session.step(vcpu, depth, granularityOf(args.granularity), only), {
       only,
       title: depth === 'over' ? 'Stepping over' : 'Stepping in',
@@ -75,12 +81,12 @@ export const executionHandlers = (context: Context): Handlers => {
       const { vcpu, target } = calls.get(args.targetId);
       if (vcpu !== vcpuOfThread(context, args.threadId))
         throw new BadInput(`step-in target ${args.targetId} is of another thread`);
-      const only = alone(vcpu, args.singleThread);
+      const only = stepping(vcpu, args.singleThread);
       context.move((session) => session.stepInto(vcpu, target, only), { only, title: `Stepping into ${target.label}` });
     },
     stepOut: (args: DebugProtocol.StepOutArguments) => {
       const vcpu = vcpuOfThread(context, args.threadId);
-      const only = alone(vcpu, args.singleThread);
+      const only = stepping(vcpu, args.singleThread);
       context.move((session) => session.stepOut(vcpu, only), { only, title: 'Stepping out' });
     },
 

@@ -147,8 +147,15 @@ test('a page fault, explained', async () => {
   expect(await talk.event('stopped')).toMatchObject({ reason: 'exception', description: 'Paused on #PF' });
   const info = await talk.ask('exceptionInfo', { threadId: 1 });
   expect(info.description).toMatch(/present|mapped/);
-  await talk.look();
-  await talk.ask('evaluate', { expression: 'cr2', context: 'watch', frameId: 1000 });
+  await talk.look('Paging', 'Faults');
+  for (const expression of ['why()', 'walk(rbx)', 'sym(rip)']) {
+    const { variablesReference } = await talk.ask('evaluate', { expression, context: 'watch', frameId: 1000 });
+    if (variablesReference > 0) await talk.ask('variables', { variablesReference });
+  }
+  expect(await talk.go('stepIn', { granularity: 'instruction' })).toMatchObject({ reason: 'step' });
+  expect(await talk.ask('evaluate', { expression: 'cr2', context: 'watch', frameId: 1000 })).toMatchObject({
+    result: expect.stringMatching(/^0xffff800000000008/),
+  });
   await talk.ask('terminate');
   await talk.event('terminated');
   await talk.ask('disconnect');
@@ -160,7 +167,7 @@ test('a triple fault, before the reset', async () => {
   await talk.start({ program });
   expect(await talk.event('stopped')).toMatchObject({ reason: 'exception', description: 'Triple fault' });
   await talk.ask('exceptionInfo', { threadId: 1 });
-  await talk.look();
+  await talk.look('Faults');
   await talk.ask('continue', { threadId: 1 });
   expect(await talk.event('exited')).toEqual({ exitCode: 6 });
   await talk.event('terminated');
@@ -177,7 +184,12 @@ test('two vCPUs', async () => {
   const { stackFrames } = await talk.ask('stackTrace', { threadId: 2 });
   await talk.ask('scopes', { frameId: stackFrames[0].id });
   expect(await talk.go('next', { threadId: 2 })).toMatchObject({ reason: 'step', threadId: 2 });
+  expect(await talk.go('next', { threadId: 2, singleThread: true })).toMatchObject({ reason: 'step', threadId: 2 });
   expect(await talk.go('continue', { threadId: 2 })).toMatchObject({ reason: 'breakpoint', threadId: 1 });
+  await talk.ask('terminateThreads', { threadIds: [2] });
+  expect(await talk.event('thread')).toEqual({ reason: 'exited', threadId: 2 });
+  await talk.ask('threads');
+  expect(await talk.refused('next', { threadId: 2 })).toContain('stopped');
   await talk.ask('terminate');
   await talk.event('terminated');
   await talk.ask('disconnect');
@@ -234,6 +246,16 @@ test('memory and disassembly', async () => {
   await talk.ask('writeMemory', { memoryReference: '0x200000', data: Buffer.from('hello').toString('base64') });
   await talk.ask('readMemory', { memoryReference: '0x200000', count: 5 });
   await talk.go('next');
+  // Code that no source tells of is a source itself.
+  await talk.ask('writeMemory', {
+    memoryReference: '0x300000',
+    data: Buffer.from([0x90, 0x40, 0xf4]).toString('base64'),
+  });
+  await talk.ask('setExpression', { expression: 'rip', value: '0x300000', frameId: 1000 });
+  const { stackFrames } = await talk.ask('stackTrace', { threadId: 1 });
+  const { source } = stackFrames[0];
+  const { content } = await talk.ask('source', { source, sourceReference: source.sourceReference });
+  expect(content).toContain('nop');
   expect(await talk.refused('readMemory', { memoryReference: 'nowhere', count: 1 })).toContain('nowhere');
   await talk.ask('terminate');
   await talk.event('terminated');
