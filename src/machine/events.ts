@@ -23,7 +23,7 @@ export class Events {
     private readonly changed: () => void = () => {},
   ) {}
 
-  /** How often things happened, by kind, then by vector (or 0). */
+  /** How often things happened, by kind, then by vector or exit reason (or 0). */
   get counts(): ReadonlyMap<EventKind, ReadonlyMap<number, number>> {
     this.collect((kind, detail, times) => this.count(kind, detail, times));
     return this.counted;
@@ -60,12 +60,14 @@ export class Events {
     kind: EventKind,
     position: () => { step: number; vcpu: number; rip: bigint; at: bigint },
     make: () => Record<string, unknown>,
+    /** By what it is counted, where that is known without making the event. */
+    known?: number,
   ): void {
-    const detail = details[kind];
+    const detail = known === undefined ? details[kind] : undefined;
     const listeners = this.listeners.get(kind);
     const quiet = this.quiet.get(kind);
     const event = detail || listeners || quiet ? make() : undefined;
-    this.count(kind, detail && event ? detail(event) : 0);
+    this.count(kind, detail && event ? detail(event) : (known ?? 0));
     if (!event || (!listeners && !quiet)) return;
     const whole = { kind, ...position(), ...event } as unknown as MachineEvent;
     for (const listener of quiet ?? []) listener(whole);

@@ -459,8 +459,8 @@ export class Machine implements Surrounding {
     this.cpus[this.current]?.state.setU32(layout.leave, 1);
   }
 
-  emit(vcpu: number, kind: EventKind, make: () => Record<string, unknown>): void {
-    this.events.emit(kind, () => this.positionOf(vcpu), make);
+  emit(vcpu: number, kind: EventKind, make: () => Record<string, unknown>, detail?: number): void {
+    this.events.emit(kind, () => this.positionOf(vcpu), make, detail);
   }
 
   /** Where a vCPU is, also while an instruction is being executed. */

@@ -13,7 +13,7 @@ export interface Surrounding {
   readonly cpus: readonly VirtualCpu[];
   readonly current: number;
   now(): number;
-  emit(vcpu: number, kind: EventKind, make: () => Record<string, unknown>): void;
+  emit(vcpu: number, kind: EventKind, make: () => Record<string, unknown>, detail?: number): void;
   /** Something was written to a device: what it will do next may have changed. */
   touched(): void;
   nextRandom(): bigint;
@@ -24,7 +24,7 @@ export const surroundingsOf = (board: Surrounding, index: number): Surroundings 
   const apic = () => board.devices.localApics[index];
   return {
     now: () => board.now(),
-    emit: (kind, make) => board.emit(index, kind, make),
+    emit: (kind, make, detail) => board.emit(index, kind, make, detail),
     portRead: (port, size) => {
       const value = board.devices.io.read(port, size);
       board.cpus[index]?.debug.portAccessed(port, size);

@@ -34,8 +34,8 @@ export interface LinearMemory {
 export interface Surroundings {
   /** Virtual time: ticks of the time-stamp counter. */
   now(): number;
-  /** Counts the event, and makes and sends it while somebody subscribes. */
-  emit(kind: MachineEvent['kind'], make: () => Record<string, unknown>): void;
+  /** Counts the event, by `detail` where that is given, and makes and sends it while somebody subscribes. */
+  emit(kind: MachineEvent['kind'], make: () => Record<string, unknown>, detail?: number): void;
   portRead(port: number, size: 1 | 2 | 4): number;
   portWrite(port: number, size: 1 | 2 | 4, value: number): void;
   /** Local APIC: task priority as CR8 (0-15), base MSR, x2APIC registers (undefined: no such register, #GP). */

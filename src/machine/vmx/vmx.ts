@@ -405,7 +405,7 @@ export class Vmx implements Virtualization {
 
   private tell(exit: Exit): void {
     this.lastExit = { exit, at: this.host.now() };
-    this.cpu.surroundings.emit('vmexit', () => ({ ...exit, vmcs: this.pointer }));
+    this.cpu.surroundings.emit('vmexit', () => ({ ...exit, vmcs: this.pointer }), exit.reason);
   }
   private stampExit(vmcs: Vmcs): void {
     this.stamp(vmcs, 'VM_EXIT_REASON', 'exit');
