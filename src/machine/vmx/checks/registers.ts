@@ -20,6 +20,7 @@ import {
   shiftedLeft,
   shiftedRight,
   type Term,
+  term,
 } from './tree';
 
 const fixed = (register: 'CR0' | 'CR4', which: 0 | 1): Term => capability(`IA32_VMX_${register}_FIXED${which}`);
@@ -30,8 +31,9 @@ const fixed = (register: 'CR0' | 'CR4', which: 0 | 1): Term => capability(`IA32_
  */
 export const suitsVmx = (of: Given, register: 'CR0' | 'CR4', free = 0n): Predicate => {
   const kept = BigInt.asUintN(64, ~free);
-  const ones = and(fixed(register, 0), kept);
-  const own = and(of, kept);
+  const looked = (at: Given): Term => (free === 0n ? term(at) : and(at, kept));
+  const ones = looked(fixed(register, 0));
+  const own = looked(of);
   return all(equal(and(of, ones), ones), equal(and(own, fixed(register, 1)), own));
 };
 
