@@ -4,6 +4,7 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import { placeText } from '../debugger/address';
 import type { CodeView } from '../debugger/code-view';
 import { whyNoRestart } from '../debugger/restart-frame';
+import { sideText } from '../debugger/sides';
 import { type Frame, framesOf } from '../debugger/stack';
 import { hex } from '../x86/address';
 import type { Context } from './context';
@@ -65,12 +66,14 @@ const rowsOf = (frames: readonly Frame[], all: boolean): Row[] =>
     const inner = frames[index - 1];
     const isEntry = inner !== undefined && frame.entered !== 'call' && frame.entered !== 'current';
     const row: Row = { frame, index, isLabel: false };
-    return isEntry && (all || inner.ring !== frame.ring) ? [{ ...row, isLabel: true }, row] : [row];
+    return isEntry && (all || inner.ring !== frame.ring || inner.side?.name !== frame.side?.name)
+      ? [{ ...row, isLabel: true }, row]
+      : [row];
   });
 
-const label = ({ entered, ring }: Frame, id: number): DebugProtocol.StackFrame => ({
+const label = ({ entered, ring, side }: Frame, id: number): DebugProtocol.StackFrame => ({
   id,
-  name: `[${entered} from ring ${ring}]`,
+  name: `[${entered} from ${side?.name === 'guest' && entered === 'VM exit' ? 'the guest, ' : ''}ring ${ring}]`,
   line: 0,
   column: 0,
   canRestart: false,
@@ -80,14 +83,14 @@ const label = ({ entered, ring }: Frame, id: number): DebugProtocol.StackFrame =
 /** `kernel.elf!print (64-bit, ring 0) line 12`, with the parts that were asked for. */
 const nameOf = (
   context: Context,
-  { address, site, name, mode, ring }: Frame,
+  { address, site, name, mode, ring, side }: Frame,
   format: DebugProtocol.StackFrameFormat | undefined,
 ): string => {
   const module = format?.module === true ? moduleName(context, site) : undefined;
   const at = format?.line === true ? context.session.info.lines.at(site) : null;
   return [
     module === undefined ? '' : `${module}!`,
-    `${name ?? hex(address)} (${mode}, ring ${ring})`,
+    `${name ?? hex(address)} (${side === undefined ? '' : `${sideText(side)}, `}${mode}, ring ${ring})`,
     at === null ? '' : ` line ${context.lineToClient(at.line)}`,
   ].join('');
 };

@@ -18,6 +18,8 @@ export const whyNoRestart = (frames: readonly Frame[], index: number, info: Prog
   const caller = frames[index + 1];
   if (frame === undefined) return 'this frame is no longer on the stack';
   if (caller === undefined) return 'nobody called this code: nothing tells where its stack began';
+  if (frames.slice(1, index + 2).some(({ entered }) => entered === 'VM exit'))
+    return 'a VM exit lies between: VMRESUME leads back';
   const crossed = frames.slice(1, index + 2).some(({ entered }) => entered !== 'call');
   if (crossed || caller.ring !== frame.ring)
     return 'an interrupt lies between: what the processor saved for it would be lost';

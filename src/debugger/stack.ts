@@ -10,6 +10,7 @@ import { LONG, modeOf } from '../machine/cpu/mode';
 import type { VirtualCpu } from '../machine/virtual-cpu';
 import { type LinearAddress, linear } from '../x86/address';
 import type { ProgramInfo } from './program-info';
+import { guestSide, guestVcpuOf, type Side, sideOf } from './sides';
 import { entries, type Place, StackWalk } from './stack-entries';
 import { codeAddress, modeName, stackPointer } from './vcpu-view';
 
@@ -25,21 +26,35 @@ export interface Frame {
   readonly ring: number;
   readonly mode: string;
   /** How the frame above it was entered. */
-  readonly entered: 'call' | 'far call' | 'interrupt' | 'system call' | 'task switch' | 'current';
+  readonly entered: 'call' | 'far call' | 'interrupt' | 'system call' | 'task switch' | 'VM exit' | 'current';
   /** Stack pointer as it will be after the return; undefined where nothing tells. */
   readonly rsp: bigint | undefined;
   /** Frame pointer, as far as it is known. */
   readonly rbp: bigint | undefined;
+  /** Whose code it is, in VMX operation. */
+  readonly side: Side | undefined;
 }
 
 const MOST_FRAMES = 512;
 
-/** The frames from the innermost on. @param most so many of them at most */
+/**
+ * The frames from the innermost on. Of a hypervisor that handles an exit, the guest's follow: its registers are those of
+ * the current VMCS, its stack is read in its own address space.
+ * @param most so many of them at most
+ */
 export const framesOf = (vcpu: VirtualCpu, info: ProgramInfo, most = MOST_FRAMES): Frame[] => {
+  const frames = walked(vcpu, info, most, sideOf(vcpu));
+  const guest = frames.length < most ? guestVcpuOf(vcpu) : undefined;
+  if (guest === undefined) return frames;
+  const [first, ...others] = walked(guest, info, most - frames.length, guestSide(vcpu));
+  return first === undefined ? frames : [...frames, { ...first, entered: 'VM exit' }, ...others];
+};
+
+const walked = (vcpu: VirtualCpu, info: ProgramInfo, most: number, side: Side | undefined): Frame[] => {
   const frames: Frame[] = [];
   const walk = new StackWalk(vcpu, info);
   for (let place: Place | undefined = currentPlace(vcpu); place !== undefined && frames.length < most; ) {
-    frames.push(frameAt(walk, info, place));
+    frames.push({ ...frameAt(walk, info, place), side });
     const inner: Place = place;
     place = undefined;
     for (const entry of entries) {
@@ -68,7 +83,7 @@ const currentPlace = ({ state }: VirtualCpu): Place => {
   };
 };
 
-const frameAt = (walk: StackWalk, info: ProgramInfo, place: Place): Frame => {
+const frameAt = (walk: StackWalk, info: ProgramInfo, place: Place): Omit<Frame, 'side'> => {
   const { rip, rsp, rbp, ring, mode, entered } = place;
   const address = place.linear;
   // A call that never returns may be its function's last instruction: what stands behind it is another function.

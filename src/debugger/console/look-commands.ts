@@ -6,6 +6,7 @@ import { type DisassemblyRow, disassembleBackward, disassembleForward } from '..
 import { parseQuery } from '../expression/parser';
 import { itemValue } from '../item';
 import { queryItem } from '../query-item';
+import { sideText } from '../sides';
 import { framesOf } from '../stack';
 import { currentAddress } from '../vcpu-view';
 import { inText, readCount, readLocation, splitArguments } from './arguments';
@@ -58,15 +59,16 @@ const leftBy = {
   interrupt: 'interrupted',
   'system call': 'system call',
   'task switch': 'task switch',
+  'VM exit': 'VM exit',
 } as const;
 
 const backtrace = ({ session, vcpu }: ConsoleContext): Output =>
   lines(
-    ...framesOf(session.vcpu(vcpu), session.info).map(({ address, site, name, mode, ring, entered }, index) => {
+    ...framesOf(session.vcpu(vcpu), session.info).map(({ address, site, name, mode, ring, entered, side }, index) => {
       const how = entered === 'current' || entered === 'call' ? '' : `, ${leftBy[entered]}`;
       const at = session.info.lines.at(site);
       const place = [hex(address), name, at === null ? undefined : `${at.file}:${at.line}`];
-      return `#${index} ${place.filter((part) => part !== undefined).join(' ')} (${mode}, ring ${ring}${how})`;
+      return `#${index} ${place.filter((part) => part !== undefined).join(' ')} (${side === undefined ? '' : `${sideText(side)}, `}${mode}, ring ${ring}${how})`;
     }),
   );
 
