@@ -88,7 +88,7 @@ export const functionWish = (asked: DebugProtocol.FunctionBreakpoint): Wish => (
 
 /** `start`, `start.count`, `start + 4`, `0x100000`, `phys:0x100000`. @throws BadInput, ExpressionError */
 const placeNamed = (session: Session, name: string): Place => {
-  if (/^\s*(cpu\d+|gpa|phys):/.test(name)) return readPlace(name);
+  if (/^\s*(cpu\d+|guest|gpa|phys):/.test(name)) return readPlace(name);
   const { current } = session.machine;
   const body = stopAtSymbol(session.codeView(current), name);
   if (body !== undefined) return { space: 'linear', address: body };

@@ -1,15 +1,9 @@
-/** A place in physical memory: what a linear address reaches now. */
+/** A place in physical memory: what an address reaches now. */
 
-import { type Place, placeText } from '../debugger/address';
+import type { Place } from '../debugger/address';
+import { physicalPlace as physicalOf } from '../debugger/guest-memory';
 import type { Session } from '../debugger/session';
-import { peekTranslation } from '../machine/cpu/look';
-import { BadInput } from '../program/program';
 
 /** @param vcpu in whose address space it is. @throws BadInput where nothing is mapped */
-export const physicalPlace = (session: Session, place: Place, vcpu = place.vcpu ?? session.machine.current): Place => {
-  if (place.space !== 'linear') return place;
-  const { cpu } = session.vcpu(vcpu);
-  const physical = peekTranslation(cpu, place.address);
-  if (physical === undefined) throw new BadInput(`${placeText(place)}: nothing is mapped here`);
-  return { space: 'phys', address: BigInt(physical), ...(place.vcpu === undefined ? {} : { vcpu: place.vcpu }) };
-};
+export const physicalPlace = (session: Session, place: Place, vcpu = place.vcpu ?? session.machine.current): Place =>
+  physicalOf(session.vcpu(vcpu).cpu, place);

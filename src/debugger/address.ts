@@ -1,13 +1,16 @@
 /**
  * An address with the space it lives in. A plain number is linear in the address space of the stopped vCPU; other
- * spaces carry a prefix: `gpa:` guest-physical, `phys:` physical, `cpu1:` as vCPU 1 sees it. Exact to all 64 bits.
+ * spaces carry a prefix: `gpa:` guest-physical, `phys:` physical, `guest:` linear as the guest sees it whose hypervisor runs,
+ * `cpu1:` as vCPU 1 sees it. Exact to all 64 bits.
  */
 
 import { BadInput } from '../program/program';
 import { hex } from '../x86/address';
 import { readInteger } from './machine-options';
 
-export type Space = 'linear' | 'gpa' | 'phys';
+export type Space = 'linear' | 'guest' | 'gpa' | 'phys';
+/** What is written before the numbers of other spaces than the present one. */
+export const spacePrefixes = ['guest', 'gpa', 'phys'] as const;
 
 /** Where something lives. Without `vcpu`: as the stopped one sees it. */
 export interface Place {
@@ -16,10 +19,10 @@ export interface Place {
   readonly vcpu?: number;
 }
 
-/** `[cpuN:][gpa:|phys:]NUMBER`, hexadecimal or decimal, and bytes to add to it. @throws BadInput */
+/** `[cpuN:][guest:|gpa:|phys:]NUMBER`, hexadecimal or decimal, and bytes to add to it. @throws BadInput */
 export const readPlace = (text: string, offset = 0): Place => {
   const [, vcpu, space = 'linear', digits = ''] =
-    /^\s*(?:cpu(\d{1,3}):)?(?:(gpa|phys):)?\s*(.*?)\s*$/.exec(String(text)) ?? [];
+    /^\s*(?:cpu(\d{1,3}):)?(?:(guest|gpa|phys):)?\s*(.*?)\s*$/.exec(String(text)) ?? [];
   const negative = digits.startsWith('-');
   const value = readInteger(negative ? digits.slice(1) : digits);
   if (value === undefined || value >> 64n !== 0n)

@@ -4,11 +4,14 @@
  */
 
 import type { Test } from '../machine/core/judge';
+import type { Cpu } from '../machine/cpu/cpu';
 import type { Machine } from '../machine/pc';
+import { BadInput } from '../program/program';
 import { type LinearAddress, linear } from '../x86/address';
 import { type Place, placeText } from './address';
 import type { Conditions } from './conditions';
 import type { VcpuEnvironment } from './environment';
+import { physicalPlace } from './guest-memory';
 import { Trigger, type TriggerOptions } from './trigger';
 import { currentAddress } from './vcpu-view';
 import { type Watch, type WatchAccess, type Watched, Watches, type WatchTarget } from './watches';
@@ -66,7 +69,7 @@ export class Breakpoints {
    * @throws BadInput for a condition that cannot be read
    */
   add(places: readonly (LinearAddress | Place)[], options: TriggerOptions = {}, id = this.nextId): Breakpoint {
-    const all = places.map((place): Place => (typeof place === 'bigint' ? { space: 'linear', address: place } : place));
+    const all = places.map((place) => this.settled(place));
     const note = (text: string) => this.host.note(text, breakpoint);
     const trigger = new Trigger(options, { conditions: this.host.conditions, log: note, problem: note });
     const cell = trigger.counter === undefined ? undefined : this.machine.breakpoints.newCell();
@@ -75,7 +78,7 @@ export class Breakpoints {
       ...options,
       id,
       places: all,
-      addresses: all.filter(({ space }) => space === 'linear').map(({ address }) => linear(address)),
+      addresses: all.filter(isLinear).map(({ address }) => linear(address)),
       get hits() {
         return trigger.hits;
       },
@@ -138,7 +141,9 @@ export class Breakpoints {
     options: TriggerOptions = {},
     id = this.nextId,
   ): number {
-    const where: Place = typeof place === 'bigint' ? { space: 'linear', address: place } : place;
+    const settled = this.settled(place);
+    // Whoever touches the memory behind a guest's address.
+    const where = settled.space === 'guest' ? physicalPlace(this.cpuOf(settled), settled) : settled;
     return this.watchTarget({ place: where, size }, access, options, id).id;
   }
   /** Stops after the instruction that changed a register, by its name in expressions. @throws BadInput */
@@ -196,11 +201,24 @@ export class Breakpoints {
     return cpu?.active === true && this.machine.breakpoints.judge(cpu, currentAddress(cpu));
   }
 
+  /** Guest-physical addresses are what they are at present: EPT can be changed, and another one selected. */
+  private settled(place: bigint | Place): Place {
+    if (typeof place === 'bigint') return { space: 'linear', address: place };
+    return place.space === 'gpa' ? physicalPlace(this.cpuOf(place), place) : place;
+  }
+  private cpuOf({ vcpu = this.machine.current }: Place): Cpu {
+    const { cpu } = this.machine.cpus[vcpu] ?? {};
+    if (cpu === undefined) throw new BadInput(`there is no vCPU ${vcpu}`);
+    return cpu;
+  }
+
   private arm({ space, address }: Place): void {
     const { breakpoints } = this.machine;
     const here = [...(this.at.get(keyOf({ space, address })) ?? [])].filter(isEnabled);
-    const tests = here.every(alwaysStops) ? undefined : (vcpu: number) => testsOf(here, space, address, vcpu);
-    if (space !== 'linear') {
+    // Whether a guest runs is asked here.
+    const asked = here.every(alwaysStops) || here.some(({ breakpoint }) => breakpoint.places.some(isGuest));
+    const tests = asked ? undefined : (vcpu: number) => testsOf(here, space, address, vcpu);
+    if (!isLinear({ space })) {
       if (here.length === 0) breakpoints.removePhysical(Number(address));
       else breakpoints.addPhysical(Number(address), tests);
     } else if (this.internal.has(address)) breakpoints.add(address);
@@ -216,7 +234,8 @@ export class Breakpoints {
       ...(physical === undefined ? [] : (this.at.get(keyOf({ space: 'phys', address: BigInt(physical) })) ?? [])),
     ];
     for (const { breakpoint, trigger } of here)
-      if (isFor(breakpoint, at, physical, vcpu) && trigger.isHit(vcpu)) hit.push(breakpoint.id);
+      if (isFor(breakpoint, at, physical, vcpu, this.machine.cpus[vcpu]?.cpu.vmx?.nonRoot) && trigger.isHit(vcpu))
+        hit.push(breakpoint.id);
     const own = this.internal.get(at)?.(vcpu) ?? false;
     if (hit.length === 0 && !own) return false;
     this.hit = hit;
@@ -225,8 +244,11 @@ export class Breakpoints {
   }
 }
 
-/** Guest-physical addresses are physical while no guest of a VMX guest runs. */
-const keyOf = ({ space, address }: Place): string => placeText({ space: space === 'gpa' ? 'phys' : space, address });
+/** Linear ones of guests lie among the others; a guest has to run for them. */
+const keyOf = ({ space, address }: Place): string =>
+  placeText({ space: space === 'guest' ? 'linear' : space, address });
+const isLinear = ({ space }: Pick<Place, 'space'>): boolean => space === 'linear' || space === 'guest';
+const isGuest = ({ space }: Place): boolean => space === 'guest';
 
 const isEnabled = ({ trigger }: Armed): boolean => trigger.options.enabled !== false;
 
@@ -237,11 +259,18 @@ const alwaysStops = ({ breakpoint, trigger }: Armed): boolean =>
   breakpoint.places.every(({ vcpu }) => vcpu === undefined);
 
 /** Is one of its places this address, on this vCPU? */
-const isFor = ({ places }: Breakpoint, at: bigint, physical: number | undefined, on: number): boolean =>
+const isFor = (
+  { places }: Breakpoint,
+  at: bigint,
+  physical: number | undefined,
+  on: number,
+  inGuest = false,
+): boolean =>
   places.some(
     ({ space, address, vcpu }) =>
       (vcpu === undefined || vcpu === on) &&
-      (space === 'linear' ? address === at : physical !== undefined && address === BigInt(physical)),
+      (space !== 'guest' || inGuest) &&
+      (isLinear({ space }) ? address === at : physical !== undefined && address === BigInt(physical)),
   );
 
 const testsOf = (here: readonly Armed[], space: Place['space'], address: bigint, on: number): Test[] => {

@@ -11,9 +11,9 @@ import type { Machine } from '../machine/pc';
 import type { VirtualCpu } from '../machine/virtual-cpu';
 import { type LinearAddress, linear } from '../x86/address';
 import type { Space } from './address';
-import { peekSpace } from './guest-memory';
+import { peekSpace, translator } from './guest-memory';
 import { ProgramInfo } from './program-info';
-import { bitness, currentAddress } from './vcpu-view';
+import { bitness, codeAddress, currentAddress } from './vcpu-view';
 
 /** Guest memory from an address up to the first byte that is not mapped. */
 export type CodeReader = (address: LinearAddress, length: number) => Uint8Array;
@@ -46,10 +46,14 @@ export const codeViewOf = (
   space: Space = 'linear',
   near: bigint = 0n,
 ): CodeView => {
-  const { cpu, state } = vcpu;
+  const { cpu } = vcpu;
+  const guest = space === 'guest' ? cpu.vmx?.guestSide : undefined;
+  const state = guest?.state ?? vcpu.state;
   const bits = bitness(state);
   const physicalOf = pageTranslation(cpu, space);
-  const plain = space === 'linear' || peekTranslation(cpu, near) === Number(near);
+  // A guest's own code is the program's where it lies in the same memory.
+  const plain =
+    space === 'linear' || peekTranslation(cpu, near) === (space === 'guest' ? physicalOf(near) : Number(near));
   return {
     read: pageReader(cpu, space),
     bits,
@@ -64,15 +68,19 @@ export const codeViewOf = (
       if (page === undefined) return [];
       return modes[bits].flatMap((mode) => vcpu.engine.code.instructionsOf(page / PAGE, mode) ?? []);
     },
-    ...(plain ? { current: currentAddress(vcpu) } : {}),
+    ...(guest !== undefined
+      ? { current: codeAddress(state, state.rip) }
+      : plain
+        ? { current: currentAddress(vcpu) }
+        : {}),
   };
 };
 
 const pageTranslation = (cpu: Cpu, space: Space): ((page: bigint) => number | undefined) => {
   const known = new Map<bigint, number | undefined>();
+  const translate = translator(cpu, space);
   return (page) => {
-    if (space !== 'linear') return Number(page);
-    if (!known.has(page)) known.set(page, peekTranslation(cpu, page));
+    if (!known.has(page)) known.set(page, translate(page));
     return known.get(page);
   };
 };

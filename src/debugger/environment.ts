@@ -4,10 +4,10 @@ import type { Machine } from '../machine/pc';
 import type { VirtualCpu } from '../machine/virtual-cpu';
 import { BadInput } from '../program/program';
 import { hex, linear } from '../x86/address';
-import type { Space } from './address';
+import { placeText, type Space } from './address';
 import type { Environment, ExpressionFunction, Places, Value } from './expression/evaluator';
 import type { MemorySpace } from './expression/syntax';
-import { bytesOf, mappedRuns, peekLinear, peekPhysical, peekValue } from './guest-memory';
+import { bytesOf, littleEndian, peekSpace, peekValue, readableRuns } from './guest-memory';
 import { type NameSource, nameSources, type OuterFrame, peekMsr, setMsr } from './name-sources';
 import type { ProgramInfo } from './program-info';
 import { naturalSize, type RegisterPlace, registerPlaces } from './registers';
@@ -70,16 +70,13 @@ export class VcpuEnvironment implements Environment, Places {
   read(space: MemorySpace, address: bigint, size: 1 | 2 | 4 | 8): bigint | undefined {
     if (space === 'msr') return peekMsr(this.vcpu, address);
     if (space === 'linear') return peekValue(this.vcpu.cpu, linear(address), size);
-    return address + BigInt(size) > PHYSICAL_END
-      ? undefined
-      : peekPhysical(this.machine.physical, Number(address), size);
+    const bytes = peekSpace(this.vcpu.cpu, space, address, size);
+    return bytes.length < size ? undefined : littleEndian(bytes);
   }
 
   /** Bytes from an address up to the first that is not there. */
   readBytes(space: Space, address: bigint, length: number): Uint8Array {
-    if (space === 'linear') return peekLinear(this.vcpu.cpu, linear(address), length);
-    const left = address >= PHYSICAL_END ? 0n : PHYSICAL_END - address;
-    return this.machine.physical.peekBytes(Number(address), left < BigInt(length) ? Number(left) : length);
+    return peekSpace(this.vcpu.cpu, space, address, length);
   }
 
   write(space: MemorySpace, address: bigint, size: 1 | 2 | 4 | 8, value: bigint): void {
@@ -89,17 +86,16 @@ export class VcpuEnvironment implements Environment, Places {
 
   /** Writes guest memory, ROM included. @throws BadInput where a byte of it is not mapped; then nothing is written */
   writeBytes(space: Space, address: bigint, bytes: Uint8Array): void {
-    const end = address + BigInt(bytes.length);
-    if (space !== 'linear' && end > PHYSICAL_END) throw new BadInput(`physical addresses end at ${hex(PHYSICAL_END)}`);
-    const runs =
-      space === 'linear'
-        ? mappedRuns(this.vcpu.cpu, linear(address), bytes.length)
-        : [{ offset: 0, physical: Number(address), length: bytes.length }];
+    const beyond = (space === 'phys' || space === 'gpa') && address + BigInt(bytes.length) > PHYSICAL_END;
+    if (beyond) throw new BadInput(`physical addresses end at ${hex(PHYSICAL_END)}`);
+    const runs = readableRuns(this.vcpu.cpu, space, address, bytes.length);
     const mapped = runs.reduce((sum, { length }) => sum + length, 0);
     if (mapped < bytes.length) {
       let reached = 0;
       for (const run of runs) if (run.offset === reached) reached += run.length;
-      throw new BadInput(`nothing is mapped at ${hex(BigInt.asUintN(64, address + BigInt(reached)))}`);
+      throw new BadInput(
+        `nothing is mapped at ${placeText({ space, address: BigInt.asUintN(64, address + BigInt(reached)) })}`,
+      );
     }
     for (const { offset, physical, length } of runs)
       this.machine.input({ kind: 'memory', physical, bytes: [...bytes.subarray(offset, offset + length)] });

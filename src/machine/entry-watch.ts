@@ -88,7 +88,7 @@ export class EntryWatch {
     const now = new Map<string, Entry>();
     for (const address of this.wanted.keys())
       for (const vcpu of this.cpus)
-        for (const { level, entryAddress } of explainWalk(vcpu.cpu, address)) {
+        for (const { level, entryPhysical: entryAddress } of explainWalk(vcpu.cpu, address)) {
           const key = `${address} ${entryAddress}`;
           const old = this.entries.get(key);
           const size = pagingMode(vcpu.state) === '32-bit' ? 4 : 8;

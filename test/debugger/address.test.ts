@@ -6,7 +6,7 @@ import { type Place, placeText, readPlace } from '../../src/debugger/address';
 
 const places: fc.Arbitrary<Place> = fc.record(
   {
-    space: fc.constantFrom('linear', 'gpa', 'phys'),
+    space: fc.constantFrom('linear', 'guest', 'gpa', 'phys'),
     address: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
     vcpu: fc.nat(255),
   },
@@ -30,6 +30,7 @@ test('offsets are added and wrap at 64 bits', () => {
     ['-8', 0, { space: 'linear', address: 0xffff_ffff_ffff_fff8n }],
     ['phys:0x1000', 0x10, { space: 'phys', address: 0x1010n }],
     ['cpu1:0x1000', 0, { space: 'linear', address: 0x1000n, vcpu: 1 }],
+    ['guest:0x1000', 0, { space: 'guest', address: 0x1000n }],
     [' cpu2:gpa:4096 ', 0, { space: 'gpa', address: 0x1000n, vcpu: 2 }],
   ] as const)
     expect(readPlace(text, offset), text).toEqual(expected);

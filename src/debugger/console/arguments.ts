@@ -67,7 +67,7 @@ export interface MemoryPlace {
 
 /** `ADDRESS`, `[ADDRESS]:u32`, `phys[ADDRESS]`, `phys:ADDRESS`. @throws BadInput, ExpressionError */
 export const readMemoryPlace = (console: ConsoleContext, text: string): MemoryPlace => {
-  const [, prefix, rest = text] = /^(phys|gpa):(.*)$/is.exec(text) ?? [];
+  const [, prefix, rest = text] = /^(phys|gpa|guest):(.*)$/is.exec(text) ?? [];
   if (prefix !== undefined) return { space: prefix.toLowerCase() as Space, address: evaluated(console, rest).bits };
   return inText(text, () => {
     const expression = parseExpression(text);
@@ -99,7 +99,7 @@ export const readPattern = (console: ConsoleContext, parts: readonly string[]): 
 
 /** Where code is to stop: a location, or `phys:ADDRESS`, `cpu1:SYMBOL`, `cpu1:phys:ADDRESS`. @throws BadInput, ExpressionError */
 export const readCodePlaces = (console: ConsoleContext, text: string): readonly Place[] => {
-  const [, vcpu, space = '', rest = text] = /^(?:cpu(\d{1,3}):)?(?:(phys|gpa):)?(.*)$/is.exec(text) ?? [];
+  const [, vcpu, space = '', rest = text] = /^(?:cpu(\d{1,3}):)?(?:(phys|gpa|guest):)?(.*)$/is.exec(text) ?? [];
   const of = vcpu === undefined ? {} : { vcpu: console.session.vcpu(Number(vcpu)).index };
   if (space !== '') return [{ space: space.toLowerCase() as Space, address: evaluated(console, rest).bits, ...of }];
   const body = stopAtSymbol(console.session.codeView(console.vcpu), rest);

@@ -83,6 +83,7 @@ export const completeExpression = (console: ConsoleContext, text: string): reado
 const spaces: readonly (readonly [string, string])[] = [
   ['phys', 'physical memory'],
   ['gpa', 'guest-physical memory'],
+  ['guest', 'linear memory of the guest whose hypervisor runs'],
   ['msr', 'a model-specific register by its number'],
   ['byte', 'memory, 8 bits'],
   ['word', 'memory, 16 bits'],

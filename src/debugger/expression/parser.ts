@@ -37,7 +37,7 @@ export const types: Readonly<Record<string, ValueType>> = Object.fromEntries(
 );
 /** NASM's size words before memory: `dword [rsp]`. */
 const sizeWords: Readonly<Record<string, 1 | 2 | 4 | 8>> = { byte: 1, word: 2, dword: 4, qword: 8 };
-export const spaces: Readonly<Record<string, MemorySpace>> = { gpa: 'gpa', phys: 'phys', msr: 'msr' };
+export const spaces: Readonly<Record<string, MemorySpace>> = { guest: 'guest', gpa: 'gpa', phys: 'phys', msr: 'msr' };
 const segments = new Set(['es', 'cs', 'ss', 'ds', 'fs', 'gs']);
 
 /** Parentheses and prefixes nest no deeper than any person writes them. */

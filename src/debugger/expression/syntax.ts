@@ -14,7 +14,7 @@ export interface ValueType {
   readonly signed: boolean;
 }
 
-/** `[…]`, `gpa[…]`, `phys[…]`; model-specific registers are addressed like memory. */
+/** `[…]`, `guest[…]`, `gpa[…]`, `phys[…]`; model-specific registers are addressed like memory. */
 export type MemorySpace = Space | 'msr';
 
 export type UnaryOperator = '-' | '+' | '~' | '!';

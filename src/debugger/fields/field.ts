@@ -3,10 +3,9 @@
 import type { Machine } from '../../machine/pc';
 import type { VirtualCpu } from '../../machine/virtual-cpu';
 import { BadInput } from '../../program/program';
-import { linear } from '../../x86/address';
 import { gather, type Pieces, piecesWidth, scatter } from '../../x86/bit-pieces';
 import type { Place } from '../address';
-import { bytesOf, mappedRuns, peekLinear } from '../guest-memory';
+import { bytesOf, littleEndian, peekSpace, readableRuns } from '../guest-memory';
 
 export interface Field {
   readonly width: number;
@@ -33,18 +32,12 @@ export interface FieldFamily {
 
 /** Bytes of memory as a number. */
 export const memoryField = ({ machine, vcpu }: Owner, { space, address }: Place, bytes: 1 | 2 | 4 | 8 | 16): Field => {
-  const runs = () =>
-    space === 'linear'
-      ? mappedRuns(vcpu.cpu, linear(address), bytes)
-      : [{ offset: 0, physical: Number(address), length: bytes }];
+  const runs = () => readableRuns(vcpu.cpu, space, address, bytes);
   return {
     width: bytes * 8,
     read: () => {
-      const found =
-        space === 'linear'
-          ? peekLinear(vcpu.cpu, linear(address), bytes)
-          : machine.physical.peekBytes(Number(address), bytes);
-      return found.length < bytes ? undefined : found.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+      const found = peekSpace(vcpu.cpu, space, address, bytes);
+      return found.length < bytes ? undefined : littleEndian(found);
     },
     write: (value) => {
       const pieces = runs();

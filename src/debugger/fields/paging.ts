@@ -1,7 +1,7 @@
 /** Entries of the walk of a linear address by name: `pte.0x400000`, `pte.0x400000.rw`, `pde.0x400000.p`. */
 
-import { pagingMode } from '../../machine/cpu/page-walk';
 import { explainWalk, type WalkStep } from '../../machine/cpu/look';
+import { pagingMode } from '../../machine/cpu/page-walk';
 import type { EntryFields } from '../../x86/descriptor-fields';
 import { pagingEntryFields } from '../../x86/paging-entries';
 import { bigWord, type FieldFamily, memoryField, type Owner, partOf } from './field';
@@ -30,7 +30,7 @@ export const pagingFields: FieldFamily = {
     // PDPTE registers of PAE paging are loaded by MOV to CR3 alone.
     const memory = step.register
       ? { width: 64, read: () => step.entry }
-      : memoryField(owner, { space: 'phys', address: step.entryAddress }, bytes);
+      : memoryField(owner, { space: 'phys', address: step.entryPhysical }, bytes);
     if (name === undefined) return memory;
     const fields = fieldsOfStep(step, bytes);
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined;

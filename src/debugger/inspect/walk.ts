@@ -37,7 +37,7 @@ const allAccesses: readonly Access[] = [false, true].flatMap((user) =>
 );
 
 const stepItem = (cpu: Cpu, address: LinearAddress, step: WalkStep): Item => {
-  const { level, entry, entryAddress, register } = step;
+  const { level, entry, entryAddress, entryPhysical, register } = step;
   const bytes = pagingMode(cpu.state) === '32-bit' ? 4 : 8;
   const name = `${level.toLowerCase()}.${hex(address)}`;
   return {
@@ -47,7 +47,7 @@ const stepItem = (cpu: Cpu, address: LinearAddress, step: WalkStep): Item => {
     meaning: `at ${register ? 'PDPTE register, loaded from ' : ''}${hex(entryAddress)}: ${stepText(step)}`,
     expression: name,
     ...(register ? {} : { settable: true }),
-    memory: { space: 'phys', address: entryAddress },
+    memory: { space: 'phys', address: entryPhysical },
     children: () =>
       Object.entries(fieldsOfStep(step, bytes)).map(
         ([field, { pieces, meaning }]): Item => ({

@@ -132,6 +132,8 @@ const linearFinder = (module: Module, name: string, base: number, physical: Func
   const [four, small] = [new Label(), new Label()];
   const low32 = i64.and(linear, i64.const(0xffffffffn));
   func.body = [
+    // Behind the tables of a VMX guest there may be EPT.
+    when(st32(state.vmxNonRoot), [ret(c(0))]),
     when(i32.eqz(i32.and(st32(state.cr0), c(CR0.PG))), [ret(physical.call(low32, bytes))]),
     // What lies in two pages may be mapped anywhere.
     when(i64.gtU(i64.add(offset(12), i64.extendU(bytes)), i64.const(4096)), [ret(c(0))]),

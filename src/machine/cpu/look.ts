@@ -27,6 +27,8 @@ export interface WalkStep {
   readonly entry: bigint;
   /** Address of the entry, guest-physical under EPT; for a PDPTE register in PAE paging, where it was loaded from. */
   readonly entryAddress: bigint;
+  /** Where that is in physical memory. */
+  readonly entryPhysical: bigint;
   readonly register: boolean;
   readonly present: boolean;
   readonly writable: boolean;
@@ -78,6 +80,7 @@ export const explainWalk = (cpu: Cpu, linear: bigint, view = presentView(cpu)): 
       level: levels[walk.level[i] as number] as 'PTE',
       entry: walk.entry(i),
       entryAddress: BigInt(walk.address[i] as number),
+      entryPhysical: BigInt(register ? (peekGuestPhysical(cpu, walk.address[i] as number, view) ?? 0) : walk.hostOf(i)),
       register,
       present: (word & 1) !== 0,
       writable: register || (word & 2) !== 0,

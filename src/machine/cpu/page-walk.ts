@@ -72,7 +72,6 @@ export class PageWalk {
   base = 0;
   /** The guest's physical addresses are translated by this, where a guest runs with EPT. */
   ept: EptWalk | undefined;
-  /** Where the entries lie in physical memory. */
   private readonly host = new Float64Array(4);
   /** Guest-physical address of the entry that EPT did not let the walk read or mark, and what it was wanted for; -1: none. */
   refusedEntry = -1;
@@ -224,6 +223,11 @@ export class PageWalk {
 
   entry(index: number): bigint {
     return (BigInt((this.high[index] as number) >>> 0) << 32n) | BigInt((this.low[index] as number) >>> 0);
+  }
+
+  /** Where an entry lies in physical memory. */
+  hostOf(index: number): number {
+    return this.host[index] as number;
   }
 
   /** Is this entry a PDPTE register (PAE), which has no rights and no accessed bit? */
