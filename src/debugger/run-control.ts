@@ -3,7 +3,7 @@
  * and events to stop on, the instruction budget, and resets; stepping is built on it.
  */
 
-import type { MachineEvent } from '../machine/core/event';
+import type { EventKind, MachineEvent } from '../machine/core/event';
 import type { Fault } from '../machine/core/fault';
 import type { Machine } from '../machine/pc';
 import type { Stop } from '../machine/stop';
@@ -120,6 +120,33 @@ export class RunControl {
       }
     } finally {
       for (const end of release) end();
+    }
+  }
+
+  /** Goes on until something happens that `there` agrees with, or something else stops it; undefined when it happened. */
+  async runToEvent(kind: EventKind, there: (event: MachineEvent) => boolean): Promise<Pause | undefined> {
+    const { machine } = this;
+    let happened = false;
+    const confirm = machine.confirmStop;
+    const release = machine.events.on([kind], (event) => {
+      if (!there(event)) return;
+      happened = true;
+      machine.requestStop(kind);
+    });
+    machine.confirmStop = () => {
+      const wanted = confirm?.() ?? true;
+      return wanted || happened;
+    };
+    try {
+      for (;;) {
+        const pause = this.slice();
+        if (pause !== undefined)
+          return happened && pause.reason === 'pause' && !this.pauseRequested ? undefined : pause;
+        await yieldToHost();
+      }
+    } finally {
+      release();
+      machine.confirmStop = confirm;
     }
   }
 

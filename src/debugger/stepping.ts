@@ -6,13 +6,16 @@
 
 import { FlowControl, type Instruction, Mnemonic } from 'iced-x86';
 import type { MachineEvent } from '../machine/core/event';
+import type { VirtualCpu } from '../machine/virtual-cpu';
 import { BadInput } from '../program/program';
-import type { LinearAddress } from '../x86/address';
+import { type LinearAddress, linear } from '../x86/address';
+import { exitReasons } from '../x86/vmx/exit-reasons';
 import type { CodeView } from './code-view';
 import { bodyOf } from './function-body';
 import { linearOf, withInstruction } from './instruction';
 import type { ProgramInfo } from './program-info';
 import type { Pause, RunControl } from './run-control';
+import { isInGuest } from './sides';
 import { yieldToHost } from './slices';
 import { framesOf } from './stack';
 import { currentAddress } from './vcpu-view';
@@ -25,12 +28,13 @@ const PATIENCE = 8;
 const STEPS_PER_LOOK = 64;
 
 /** What an instruction does that a step over goes past. */
-type Passage = 'call' | 'repeat' | 'loop' | undefined;
+type Passage = 'call' | 'repeat' | 'loop' | 'entry' | undefined;
 
 const loops = new Set<number>([Mnemonic.Loop, Mnemonic.Loope, Mnemonic.Loopne]);
 
 const passageOf = (instruction: Instruction): Passage => {
   const { flowControl, mnemonic } = instruction;
+  if (mnemonic === Mnemonic.Vmlaunch || mnemonic === Mnemonic.Vmresume) return 'entry';
   if (flowControl === FlowControl.Call || flowControl === FlowControl.IndirectCall) return 'call';
   if (flowControl === FlowControl.Interrupt || mnemonic === Mnemonic.Syscall || mnemonic === Mnemonic.Sysenter)
     return 'call';
@@ -52,6 +56,23 @@ const goesThroughAll = ({ depth, pastRepeats, pastInterrupts }: Way): boolean =>
 /** Does the step go past the handler of what was delivered? */
 const passes = (event: MachineEvent | undefined, { depth, pastInterrupts }: Way): boolean =>
   event !== undefined && (event.kind === 'trap' ? depth === 'over' : pastInterrupts);
+
+/** VM exits that are no doing of the instruction at which they come. Intel SDM vol. 3, "Other Causes of VM Exits" */
+const asynchronous: ReadonlySet<number> = new Set(
+  (['EXTERNAL_INTERRUPT', 'INIT', 'INTERRUPT_WINDOW', 'NMI_WINDOW', 'PREEMPTION_TIMER'] as const).map(
+    (name) => exitReasons[name].number,
+  ),
+);
+
+/** Does the step go past the hypervisor's work after the last exit? */
+const passesExit = ({ vmx }: VirtualCpu, { depth, pastInterrupts }: Way): boolean =>
+  depth === 'over' || (pastInterrupts && asynchronous.has(vmx?.lastExit?.exit.reason ?? -1));
+
+/** True on the side of VT-x on which the vCPU is now: guest and host may have the same addresses. */
+const onThisSide = (cpu: VirtualCpu): (() => boolean) => {
+  const side = isInGuest(cpu);
+  return () => isInGuest(cpu) === side;
+};
 
 export interface SteppingOptions {
   /** Steps by line go into handlers of interrupts that come in meanwhile. */
@@ -96,8 +117,10 @@ export class Stepper {
     const caller = cpu === undefined ? undefined : framesOf(cpu, this.info)[1];
     if (cpu === undefined || caller === undefined)
       throw new BadInput('no caller can be found on the stack to step out to');
+    if (caller.entered === 'VM exit') return (await this.toGuest(cpu)) ?? { reason: 'step', vcpu };
     const { ring, rsp = 0n } = caller;
-    const there = () => cpu.state.cpl > ring || (cpu.state.cpl === ring && cpu.state.rsp >= rsp);
+    const onSide = onThisSide(cpu);
+    const there = () => onSide() && (cpu.state.cpl > ring || (cpu.state.cpl === ring && cpu.state.rsp >= rsp));
     // A fault's handler may go past the instruction that faulted.
     const past = caller.entered === 'interrupt' ? this.after(vcpu, caller.address) : [];
     return (await this.control.runTo(vcpu, [caller.address, ...past], there)) ?? { reason: 'step', vcpu };
@@ -155,7 +178,9 @@ export class Stepper {
   /** What was called has no source: on to where it returns to. */
   private back(vcpu: number, next: LinearAddress, rsp: bigint): Promise<Pause | undefined> {
     const cpu = this.control.machine.cpus[vcpu];
-    return this.control.runTo(vcpu, [next], () => cpu !== undefined && cpu.state.rsp >= rsp);
+    if (cpu === undefined) return Promise.resolve(undefined);
+    const onSide = onThisSide(cpu);
+    return this.control.runTo(vcpu, [next], () => onSide() && cpu.state.rsp >= rsp);
   }
 
   /** At a function's first instruction: on past the code that makes its frame. */
@@ -174,9 +199,32 @@ export class Stepper {
     const rsp = cpu.state.rsp;
     const over = way.depth === 'over';
     const passes = passage?.kind === 'repeat' ? way.pastRepeats || over : over;
+    if (passage?.kind === 'entry' && passes) return this.pastGuest(cpu, passage.next);
+    const onSide = onThisSide(cpu);
     if (passage?.kind !== undefined && passes)
-      return this.control.runTo(vcpu, [passage.next], () => passage.kind !== 'call' || cpu.state.rsp >= rsp);
+      return this.control.runTo(
+        vcpu,
+        [passage.next],
+        () => onSide() && (passage.kind !== 'call' || cpu.state.rsp >= rsp),
+      );
     return this.single(vcpu, way);
+  }
+
+  /** Past an entry: to where root operation goes on, after the guest's next exit or, where it fails, behind it. */
+  private async pastGuest(cpu: VirtualCpu, next: LinearAddress): Promise<Pause | undefined> {
+    const host = cpu.vmx?.current?.get('HOST_RIP');
+    const places = host === undefined ? [next] : [next, linear(host)];
+    return this.control.runTo(cpu.index, places, () => !isInGuest(cpu));
+  }
+
+  /** Past what the hypervisor does: to where the guest of this VMCS goes on. */
+  private async toGuest(cpu: VirtualCpu): Promise<Pause | undefined> {
+    const vmcs = cpu.vmx?.pointer;
+    const stop = await this.control.runToEvent(
+      'vmentry',
+      (event) => event.kind === 'vmentry' && event.vcpu === cpu.index && event.vmcs === vmcs,
+    );
+    return stop ?? this.control.arrivedAt(cpu.index);
   }
 
   /** Steps until this vCPU has made a step that is not to be passed over. */
@@ -197,12 +245,21 @@ export class Stepper {
         heard.length = 0;
         const { rip, rsp, cpl } = cpu.state;
         const address = currentAddress(cpu);
+        const wasInGuest = isInGuest(cpu);
         const { stepped, pause } = control.singleStep();
         if (pause !== undefined) return pause;
         if (stepped === vcpu) {
+          if (wasInGuest && !isInGuest(cpu)) {
+            if (!passesExit(cpu, way)) return control.arrivedAt(vcpu);
+            const stop = await this.toGuest(cpu);
+            // Where the hypervisor let it try again, the instruction is still to be done.
+            if (stop !== undefined || cpu.state.rip !== rip) return stop;
+            continue;
+          }
           const delivered = heard.at(-1);
           if (!passes(delivered, way)) return control.arrivedAt(vcpu);
-          const back = () => cpu.state.rsp === rsp && cpu.state.cpl === cpl;
+          const onSide = onThisSide(cpu);
+          const back = () => onSide() && cpu.state.rsp === rsp && cpu.state.cpl === cpl;
           const next = delivered?.kind === 'trap' ? this.after(vcpu, address) : [];
           const stop = await control.runTo(vcpu, [address, ...next], back);
           if (stop !== undefined) return stop;
