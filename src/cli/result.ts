@@ -2,6 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import type { Ending } from '../debugger/endings';
+import { exitCounts } from '../debugger/vmcs/exit-table';
 import type { Machine } from '../machine/pc';
 import { BadInput } from '../program/program';
 import { hex } from '../x86/address';
@@ -33,7 +34,7 @@ export const writeOrComplain = (to: string, content: string | Uint8Array): void 
   }
 };
 
-/** Vectors by name: `{"#PF": 3}`, `{"0x20": 5}`; other kinds as one number. */
+/** Vectors and exit reasons by name: `{"#PF": 3}`, `{"0x20": 5}`, `{"CPUID": 1}`; other kinds as one number. */
 const eventCounts = (machine: Machine): Record<string, unknown> => {
   const { counts } = machine.events;
   const byVector = (kind: 'trap' | 'irq' | 'int', named: boolean): Record<string, number> =>
@@ -42,11 +43,12 @@ const eventCounts = (machine: Machine): Record<string, unknown> => {
         .sort(([a], [b]) => a - b)
         .map(([vector, count]) => [(named ? exceptionOf(vector)?.mnemonic : undefined) ?? hex(vector), count]),
     );
-  const others = [...counts].filter(([kind]) => kind !== 'trap' && kind !== 'irq' && kind !== 'int');
+  const others = [...counts].filter(([kind]) => !['trap', 'irq', 'int', 'vmexit'].includes(kind));
   return {
     traps: byVector('trap', true),
     interrupts: byVector('irq', false),
     softwareInterrupts: byVector('int', false),
+    ...(counts.has('vmexit') ? { vmexits: Object.fromEntries(exitCounts(machine)) } : {}),
     ...Object.fromEntries(
       others.map(([kind, byDetail]) => [kind, [...byDetail.values()].reduce((sum, count) => sum + count, 0)]),
     ),

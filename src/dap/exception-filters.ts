@@ -8,6 +8,7 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import { isEventSpec, readEventSpec, splitRequest } from '../debugger/events/spec';
 import { BadInput } from '../program/program';
 import { type ExceptionRow, exceptions } from '../x86/exceptions';
+import { virtualizationFilters } from './virtualization-filters';
 
 const ALL = 'all';
 const EVENT = 'event';
@@ -30,6 +31,13 @@ export const exceptionFilters = (): DebugProtocol.ExceptionBreakpointsFilter[] =
     supportsCondition: true,
     conditionDescription: 'an event, for example: msr:IA32_LSTAR:w if value != 0',
   },
+  ...virtualizationFilters.map(({ event, label, description, example }) => ({
+    filter: event,
+    label,
+    description,
+    supportsCondition: true,
+    conditionDescription: `an expression, for example: ${example}`,
+  })),
   ...raised.map(({ mnemonic, name }) => ({
     filter: mnemonic,
     label: `${mnemonic} ${name}`,

@@ -1,12 +1,14 @@
 /** What stands where: threads, stack, scopes, variables, and why it stopped. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { eventTitle } from '../debugger/events/kinds';
 import { explainChain, explainFault, sectionOf, vectorName, vectorTitle } from '../debugger/explain';
 import { outerFrameItems } from '../debugger/inspect/outer-frame';
 import { scopesOf } from '../debugger/inspect/scopes';
 import type { Item, Radix } from '../debugger/item';
 import { pauseText } from '../debugger/session';
 import { liveVcpus, modeAndRing } from '../debugger/vcpu-view';
+import type { MachineEvent } from '../machine/core/event';
 import { BadInput } from '../program/program';
 import type { Context } from './context';
 import { type FramePlace, frame, frameOf, isLabelId, threadId, vcpuOfThread } from './frames';
@@ -83,9 +85,23 @@ export const stateHandlers = (context: Context): Handlers => ({
       };
     }
     if (pause === undefined) throw new BadInput('the machine is running');
-    return { exceptionId: pause.reason, description: pauseText(pause), breakMode: 'always' };
+    const description = pauseText(pause, context.session.machine);
+    if (pause.reason === 'event')
+      return {
+        exceptionId: eventTitle(pause.event),
+        description,
+        breakMode: 'always',
+        details: { typeName: pause.event.kind, ...ruleOf(pause.event) },
+      };
+    return { exceptionId: pause.reason, description, breakMode: 'always' };
   },
 });
+
+/** The row that decided, where the event tells it. */
+const ruleOf = (event: MachineEvent): { readonly message?: string } => {
+  if (event.kind === 'vmexit') return { message: event.cause.rule };
+  return event.kind === 'vmentry-failure' ? { message: event.rule } : {};
+};
 
 const threads = (context: Context): DebugProtocol.ThreadsResponse['body'] => ({
   threads: liveVcpus(context.session.machine).map(({ index, state }) => ({

@@ -5,6 +5,7 @@ import { eventTitle } from '../debugger/events/kinds';
 import { explainChain, vectorName } from '../debugger/explain';
 import type { Pause } from '../debugger/run-control';
 import { chainOf, pauseText } from '../debugger/session';
+import type { EventKind } from '../machine/core/event';
 import type { Context } from './context';
 import { threadId } from './frames';
 
@@ -41,7 +42,7 @@ const plain = {
 } as const;
 
 const words = (context: Context, pause: Pause): Words => {
-  const text = pauseText(pause);
+  const text = pauseText(pause, context.session.machine);
   switch (pause.reason) {
     case 'entry':
     case 'step':
@@ -99,8 +100,12 @@ const breakpointReason = (context: Context, ids: readonly number[]): string => {
   return another === undefined && named ? `${only} breakpoint` : 'breakpoint';
 };
 
+/** Kinds that a filter of their own stops at, as exceptions do: the client then asks what happened. */
+const exceptional: ReadonlySet<EventKind> = new Set(['vmexit', 'vmentry-failure', 'vmfail']);
+
 /** A trap is an exception whoever asked for it; other events are what the breakpoint was set as. */
 const eventReason = (context: Context, { event, ids }: Pause & { readonly reason: 'event' }): string => {
   if (event.kind === 'trap') return 'exception';
+  if (exceptional.has(event.kind) && context.breakpoints.groupsOf(ids).includes('exception')) return 'exception';
   return context.breakpoints.groupsOf(ids)[0] === 'function' ? 'function breakpoint' : 'event';
 };

@@ -22,6 +22,9 @@ export interface Condition {
   compiled(here: LinearAddress | undefined): (at: Site) => Judged;
 }
 
+/** Names of numbers, in lower case. */
+export type Constants = ReadonlyMap<string, bigint>;
+
 /** Address of a symbol; a local label is one of the function at `here`. */
 export type Resolve = (name: string, here: LinearAddress) => LinearAddress | undefined;
 
@@ -44,15 +47,15 @@ export class Conditions {
    * @param fields names that are given with each question, in this order
    * @throws BadInput
    */
-  read(text: string, fields: readonly string[] = []): Condition {
+  read(text: string, fields: readonly string[] = [], constants: Constants = new Map()): Condition {
     const expression = parsed(text, 'condition', parseExpression);
     const seen = (vcpu: number, values: readonly bigint[] = []): Environment =>
-      withFields(this.environment(vcpu), fields, values);
+      withFields(this.environment(vcpu), fields, values, constants);
     const questions: ((...fields: bigint[]) => number)[] = [];
     let asked = 0;
     const decided = (vcpu: number, values: readonly bigint[]): number => {
       if (asked++ < OFTEN) return answer.undecided;
-      questions[vcpu] ??= compileQuestion(expression, fields, this.meanings(undefined), vcpu, this.memory);
+      questions[vcpu] ??= compileQuestion(expression, fields, this.meanings(undefined), vcpu, this.memory, constants);
       return questions[vcpu](...values);
     };
     return {
@@ -115,12 +118,18 @@ const textAt = (environment: Environment, address: bigint): string => {
   return quoted(bytes);
 };
 
-const withFields = (environment: Environment, names: readonly string[], values: readonly bigint[]): Environment => {
+const withFields = (
+  environment: Environment,
+  names: readonly string[],
+  values: readonly bigint[],
+  constants: Constants = new Map(),
+): Environment => {
   if (names.length === 0) return environment;
   return {
     name: (name, symbolOnly) => {
       const index = symbolOnly ? -1 : names.indexOf(name.toLowerCase());
-      const bits = index < 0 ? undefined : values[index];
+      const constant = symbolOnly ? undefined : constants.get(name.toLowerCase());
+      const bits = index < 0 ? constant : values[index];
       return bits === undefined ? environment.name(name, symbolOnly) : { bits, signed: false, size: 8 };
     },
     read: (space, address, size) => environment.read(space, address, size),

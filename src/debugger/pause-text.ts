@@ -1,15 +1,17 @@
 /** Why the machine stopped, in words. */
 
-import type { FaultRecord } from '../machine/core/event';
+import type { FaultRecord, MachineEvent } from '../machine/core/event';
+import type { Machine } from '../machine/pc';
 import { hex } from '../x86/address';
 import { placeText } from './address';
 import { eventText } from './events/kinds';
 import { explainChain, explainFault } from './explain';
 import type { Pause } from './run-control';
 import type { Watched } from './watches';
+import { explainExit } from './why/explain-exit';
 
-/** A pause in one line. */
-export const pauseText = (pause: Pause): string => {
+/** A pause in one line; with the machine it tells the values of what decided. */
+export const pauseText = (pause: Pause, machine?: Machine): string => {
   switch (pause.reason) {
     case 'entry':
       return 'the program has not started yet';
@@ -26,11 +28,16 @@ export const pauseText = (pause: Pause): string => {
     case 'alone':
       return `only vCPU ${pause.vcpu} may run, and nothing can wake it up`;
     case 'event':
-      return `${pause.event.kind} ${eventText(pause.event)}`;
+      return eventPauseText(pause.event, machine);
     case 'ending':
       return endingText(pause);
   }
 };
+
+const eventPauseText = (event: MachineEvent, machine: Machine | undefined): string =>
+  event.kind === 'vmexit' && machine !== undefined
+    ? explainExit(machine, event.vcpu, event)
+    : `${event.kind} ${eventText(event)}`;
 
 const accesses = { read: 'read', write: 'written', change: 'changed' } as const;
 

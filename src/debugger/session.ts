@@ -25,6 +25,7 @@ import { type Pause, RunControl } from './run-control';
 import { type StepInTarget, stepInTargets, stepIntoTarget } from './step-in-targets';
 import { type Depth, type Granularity, Stepper } from './stepping';
 import { liveVcpus } from './vcpu-view';
+import { measureExits } from './vmcs/exit-table';
 
 export { chainOf, pauseText } from './pause-text';
 
@@ -76,6 +77,7 @@ export class Session {
       place: (text) => evaluate(parseExpression(text), this.environment(machine.current)).bits,
     });
     recollectionOf(machine);
+    measureExits(machine);
     const { maxInstructions, noReboot } = options.settings;
     this.control = new RunControl(machine, this.breakpoints, { maxInstructions, noReboot });
     this.control.events = this.events;

@@ -1,7 +1,7 @@
 /** "If this holds, for the fifth time, stop or say that": one way for breakpoints, watches and events. */
 
 import { BadInput } from '../program/program';
-import type { Condition, Conditions, Shown } from './conditions';
+import type { Condition, Conditions, Constants, Shown } from './conditions';
 import { describeError, ExpressionError } from './expression/syntax';
 import { readInteger } from './machine-options';
 
@@ -38,13 +38,19 @@ export class Trigger {
 
   /**
    * @param fields names that what is judged adds to the language
+   * @param constants names of values of those fields
    * @throws BadInput
    */
-  constructor(options: TriggerOptions, host: TriggerHost, fields: readonly string[] = []) {
+  constructor(
+    options: TriggerOptions,
+    host: TriggerHost,
+    fields: readonly string[] = [],
+    constants: Constants = new Map(),
+  ) {
     const { condition, hitCondition, logMessage } = options;
     this.options = options;
     this.host = host;
-    this.condition = isGiven(condition) ? host.conditions.read(condition, fields) : undefined;
+    this.condition = isGiven(condition) ? host.conditions.read(condition, fields, constants) : undefined;
     this.counter = isGiven(hitCondition) ? readHitCondition(hitCondition) : undefined;
     this.message = isGiven(logMessage) ? readLogMessage(logMessage, host.conditions, fields) : undefined;
   }

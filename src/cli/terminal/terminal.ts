@@ -11,6 +11,7 @@ import type { Pause } from '../../debugger/run-control';
 import { Session, type SessionOptions } from '../../debugger/session';
 import { currentAddress } from '../../debugger/vcpu-view';
 import { BadInput } from '../../program/program';
+import { writeOrComplain } from '../result';
 import { ownCommands } from './own-commands';
 
 /** Writes a line of ours; begins below an unfinished line of the guest. */
@@ -41,6 +42,7 @@ export class Terminal {
       move: async (motion: (session: Session) => Promise<Pause>) => this.tell(await motion(this.current)),
       restart: () => this.restart(),
       source: (file: string) => this.source(file),
+      write: async (file: string, text: string) => writeOrComplain(file, text),
     };
     this.console = new Console(
       host,
@@ -106,7 +108,12 @@ export class Terminal {
     this.console.vcpu = pause.vcpu;
     this.console.frame = undefined;
     if (pause.reason !== 'ending')
-      return { lines: [...(pause.reason === 'step' ? [] : [pauseText(pause)]), ...(await this.whereabouts())] };
+      return {
+        lines: [
+          ...(pause.reason === 'step' ? [] : [pauseText(pause, this.current.machine)]),
+          ...(await this.whereabouts()),
+        ],
+      };
     this.ended = pause.ending;
     const chain = chainOf(pause);
     const again = pause.stop === undefined && pause.ending.outcome !== 'budget';

@@ -46,6 +46,8 @@ export interface ConsoleHost {
   restart(): Promise<Output>;
   /** The lines of a source file, or undefined. */
   source(file: string): Promise<readonly string[] | undefined>;
+  /** Writes a file, where there are any. @throws BadInput */
+  write?(file: string, text: string): Promise<void>;
 }
 
 /** What a command works on. */

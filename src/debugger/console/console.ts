@@ -20,6 +20,7 @@ import { lookCommands, show } from './look-commands';
 import { memoryCommands } from './memory-commands';
 import { motionCommands } from './motion-commands';
 import { Stops } from './stops';
+import { vmcsCommands } from './vmcs-commands';
 
 /** What can be said in every console. */
 export const consoleCommands: readonly Command[] = [
@@ -27,6 +28,7 @@ export const consoleCommands: readonly Command[] = [
   ...breakpointCommands,
   ...lookCommands,
   ...inspectCommands,
+  ...vmcsCommands,
   ...memoryCommands,
   ...editCommands,
   {
@@ -67,6 +69,12 @@ export class Console implements ConsoleContext {
   }
   source(file: string): Promise<readonly string[] | undefined> {
     return this.host.source(file);
+  }
+
+  async write(file: string, text: string): Promise<void> {
+    if (this.host.write === undefined)
+      throw new BadInput('this console writes no files; `vmcs` shows the text, which can be copied');
+    await this.host.write(file, text);
   }
 
   /** The session is another one now: what was asked for here is set again. */

@@ -9,7 +9,7 @@ import type { Fault } from '../../machine/core/fault';
 import type { Machine } from '../../machine/pc';
 import type { Conditions } from '../conditions';
 import { Trigger, type TriggerOptions } from '../trigger';
-import { numbersOf, traceLine } from './kinds';
+import { constantsOf, numbersOf, traceLine } from './kinds';
 import { type EventSpec, type ReadPlace, readEventSpec, splitRequest } from './spec';
 import { subscribe } from './subscribe';
 
@@ -67,6 +67,7 @@ class Armed implements EventBreakpoint {
         problem: (text) => host.problem(text, this),
       },
       numbersOf(spec.kind).map(({ name }) => name),
+      constantsOf(spec.kind),
     );
   }
 

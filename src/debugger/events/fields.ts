@@ -22,6 +22,8 @@ export interface NumberField<Event = MachineEvent> {
   readonly named?: (text: string) => bigint | undefined;
   /** All that `named` knows, for completion and messages. */
   readonly names?: () => readonly string[];
+  /** The names are constants in conditions too: `reason == CPUID`. */
+  readonly constants?: true;
   readonly meaning?: (value: bigint, event: Event) => string | undefined;
   /** The value is an address in this space. */
   readonly space?: 'linear' | 'phys';
@@ -69,13 +71,18 @@ export const writeOf = <Event extends { readonly access: 'r' | 'w' }>(): NumberF
   help: '1 for a write, 0 for a read',
 });
 
-export const vectorOf = <Event extends { readonly vector: number }>(): NumberField<Event> => ({
+/** What is common to all fields that are vectors. */
+export const vectorNames = {
   name: 'vector',
   size: 1,
-  read: ({ vector }) => vector,
-  named: (text) => vectors.get(text.toLowerCase()),
+  named: (text: string) => vectors.get(text.toLowerCase()),
   names: () => exceptions.map(({ mnemonic }) => mnemonic),
-  meaning: (value) => vectorTitle(Number(value)),
+  meaning: (value: bigint) => vectorTitle(Number(value)),
+} as const;
+
+export const vectorOf = <Event extends { readonly vector: number }>(): NumberField<Event> => ({
+  ...vectorNames,
+  read: ({ vector }) => vector,
   help: 'vector',
 });
 

@@ -371,6 +371,9 @@ export const rowOf = (kind: EventKind): EventRow => rows[kind] as unknown as Eve
 /** The names that events of a kind add to expressions, first its own. */
 export const numbersOf = (kind: EventKind): readonly NumberField[] => numberFields[kind];
 
+/** Names of values that conditions on a kind know, in lower case. */
+export const constantsOf = (kind: EventKind): ReadonlyMap<string, bigint> => constants[kind];
+
 const numberFields = Object.fromEntries(
   eventKinds.map((kind) => {
     const own = rowOf(kind).fields.filter(isNumber);
@@ -378,6 +381,17 @@ const numberFields = Object.fromEntries(
     return [kind, [...own, ...commonFields.filter(({ name }) => !taken.has(name))]];
   }),
 ) as unknown as Readonly<Record<EventKind, readonly NumberField[]>>;
+
+const constants = Object.fromEntries(
+  eventKinds.map((kind) => [
+    kind,
+    new Map(
+      numberFields[kind]
+        .filter((field) => field.constants === true)
+        .flatMap(({ names, named }) => (names?.() ?? []).map((name) => [name.toLowerCase(), named?.(name) ?? 0n])),
+    ),
+  ]),
+) as unknown as Readonly<Record<EventKind, ReadonlyMap<string, bigint>>>;
 
 /** What happened, without its kind and position. */
 export const eventText = (event: MachineEvent): string => rowOf(event.kind).text(event);

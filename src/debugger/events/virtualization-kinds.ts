@@ -5,7 +5,7 @@ import { exitReasonName, exitReasons } from '../../x86/vmx/exit-reasons';
 import { fieldNames, vmcsFields } from '../../x86/vmx/fields';
 import { instructionErrors } from '../../x86/vmx/instruction-errors';
 import { exitText } from '../why/explain-exit';
-import type { EventOf, NumberField } from './fields';
+import { accessOf, type EventOf, type NumberField, vectorNames, writeOf } from './fields';
 import type { EventRow } from './kinds';
 
 type Kind = 'vmexit' | 'vmentry' | 'vmentry-failure' | 'vmfail' | 'hypercall' | 'vmcs';
@@ -41,6 +41,7 @@ export const virtualizationRows: { readonly [One in Kind]: EventRow<EventOf<One>
           return row === undefined ? undefined : BigInt(row[1].number);
         },
         names: () => Object.keys(exitReasons),
+        constants: true,
         meaning: (value) => exitReasonName(Number(value)),
         help: 'basic exit reason, by name or number',
       },
@@ -51,10 +52,23 @@ export const virtualizationRows: { readonly [One in Kind]: EventRow<EventOf<One>
         read: ({ guestPhysical }) => guestPhysical ?? 0n,
         help: 'guest-physical address, of EPT violations',
       },
+      {
+        name: 'guest_linear',
+        size: 8,
+        read: ({ guestLinear }) => guestLinear ?? 0n,
+        help: 'guest-linear address, of EPT violations, INS and OUTS',
+      },
+      {
+        ...vectorNames,
+        read: ({ interruption }) => (interruption === undefined ? undefined : interruption & 0xff),
+        absent: 0xffff_ffff_ffff_ffffn,
+        help: 'vector of the exception or interrupt that exits; all ones where there is none',
+      },
       vmcsOf(),
     ],
     example: 'vmexit:CPUID',
-    text: (event) => exitText(event),
+    // The kind stands before it.
+    text: (event) => exitText(event).replace(/^VM exit /, ''),
     title: ({ reason }) => `VM exit: ${reasonText(reason)}`,
   },
   vmentry: {
@@ -122,21 +136,15 @@ export const virtualizationRows: { readonly [One in Kind]: EventRow<EventOf<One>
       {
         name: 'field',
         size: 4,
-        read: ({ encoding }) => encoding,
+        // The upper half of a field has the next encoding.
+        read: ({ encoding }) => encoding & ~1,
         named: (text) => encodings.get(text.toLowerCase()),
         names: () => [...fieldNames],
-        meaning: (value) => fieldNames.find((name) => BigInt(vmcsFields[name].encoding) === (value & ~1n)),
+        meaning: (value) => fieldNames.find((name) => BigInt(vmcsFields[name].encoding) === value),
         help: 'encoding of the field, or its name',
       },
-      {
-        name: 'access',
-        word: ({ access }) => access,
-        words: [
-          ['r', 'read'],
-          ['w', 'write'],
-        ],
-        help: 'r for VMREAD, w for VMWRITE',
-      },
+      accessOf(),
+      writeOf(),
       { name: 'value', size: 8, read: ({ value }) => value, help: 'what was read or written' },
     ],
     example: 'vmcs:GUEST_RIP:w',

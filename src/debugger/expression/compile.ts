@@ -59,12 +59,17 @@ export const compileQuestion = (
   meanings: Omit<Meanings, 'field'>,
   vcpu: number,
   memory: WebAssembly.Memory,
+  constants: ReadonlyMap<string, bigint> = new Map(),
 ): ((...fields: bigint[]) => number) => {
   const module = new Module();
   const params = fields.map(() => 'i64' as const);
   const func = module.function('holds', params, 'i32', true);
   const site = siteIn(module, func, vcpuBase(vcpu));
-  const field = (name: string) => (fields.includes(name) ? func.parameter(fields.indexOf(name)) : undefined);
+  const field = (name: string) => {
+    if (fields.includes(name)) return func.parameter(fields.indexOf(name));
+    const constant = constants.get(name);
+    return constant === undefined ? undefined : i64.const(constant);
+  };
   const { statements, holds } = compileCondition(expression, { ...meanings, field })(site);
   func.body = [block(site.undecided, [...statements, ret(holds)]), ret(i32.const(answer.undecided))];
   const compiled = new WebAssembly.Module(module.encode() as BufferSource);
@@ -123,7 +128,8 @@ class Compiler {
 
   private memory(expression: Expression & { readonly kind: 'memory' }): Piece {
     const { space, segment, type } = expression;
-    if (space === 'msr') return this.unknown();
+    // Tables of VMX guests are TypeScript's to walk.
+    if (space === 'msr' || space === 'gpa' || space === 'guest') return this.unknown();
     const { site } = this;
     const address = this.piece(expression.address);
     const base = segment === undefined ? undefined : registerReads.get(`${segment}.base`)?.(site);

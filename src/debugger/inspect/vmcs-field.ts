@@ -6,7 +6,7 @@ import { controlWords } from '../../x86/vmx/controls';
 import { controlWord } from '../../x86/vmx/field-bits';
 import { type FieldName, groupOf, vmcsFields, widthOf } from '../../x86/vmx/fields';
 import type { Item } from '../item';
-import { fixedSetting, hasField, lackText } from '../vmcs/availability';
+import { fixedSetting, hasField, lackText, writeRefusal } from '../vmcs/availability';
 import { bitsOfField, fieldMeaning, partMeaning } from '../vmcs/meaning';
 import { fieldWidth, isRaw } from '../vmcs/names';
 import type { VmcsView } from '../vmcs/view';
@@ -36,7 +36,7 @@ const code: ReadonlySet<FieldName> = new Set(['GUEST_RIP', 'HOST_RIP', 'GUEST_SY
 
 const groupWords = {
   control: 'control field',
-  information: 'exit information, read-only',
+  information: 'exit information',
   guest: 'guest state',
   host: 'host state',
 };
@@ -57,7 +57,7 @@ export const vmcsFieldItem = (subject: Subject, view: VmcsView, name: FieldName)
   const pointed = lacks ? undefined : pointedOf(subject, view, name);
   const expression = expressionOf(view, subject, name);
   const { encoding, title } = vmcsFields[name];
-  const settable = isRaw(subject.machine) || (!lacks && groupOf(encoding) !== 'information');
+  const settable = isRaw(subject.machine) || (vmx !== undefined && writeRefusal(vmx, name) === undefined);
   return {
     name,
     bits,

@@ -265,6 +265,7 @@ export class Vmx implements Virtualization {
       const broken = firstBroken(checks, facts);
       if (broken === undefined) continue;
       cpu.surroundings.emit('vmentry-failure', () => ({
+        vmcs: current.address,
         stage: error === 7 ? 'controls' : 'host-state',
         rule: broken.id,
       }));
@@ -440,6 +441,5 @@ export class Vmx implements Virtualization {
     for (const at of [layout.vmxOn, layout.vmxNonRoot, layout.vmcsSlot, layout.trapFlagPending, layout.tprExitPending])
       state.setU32(at, 0);
     this.controls = NO_CONTROLS;
-    this.transitions++;
   }
 }

@@ -103,15 +103,26 @@ test('setting keeps the rules of VMWRITE, or does not in raw mode; each edit is 
   expect(log.entries.at(-2)?.input).toMatchObject({ kind: 'vmcs', field: 'GUEST_RSP', value: 0x1234n });
   expect(part(itemAt(session, 'VMCS', 'Guest state', 'GUEST_RSP'), 'written by')?.meaning).toMatch(/^the debugger at/);
   const { length } = log.entries;
-  expect(() => set(session, 'VM_EXIT_REASON', 12n)).toThrow('VMWRITE fails with error 13');
   expect(() => set(session, 'PML_ADDRESS', 0x1000n)).toThrow('VMWRITE fails with error 12');
   expect(() => set(session, 'GUEST_ES_SELECTOR', 0x1_0000n)).toThrow('does not fit');
   expect(log.entries).toHaveLength(length);
   set(session, 'vmcs.raw', 1n);
-  set(session, 'VM_EXIT_REASON', 12n);
   set(session, 'PML_ADDRESS', 0x1000n);
-  expect(value(session, 'VM_EXIT_REASON')).toBe(12n);
   expect(value(session, 'PML_ADDRESS')).toBe(0x1000n);
+});
+
+test('exit information can be set where the processor lets VMWRITE do it, and in raw mode', async () => {
+  const session = await atExit();
+  set(session, 'VM_EXIT_REASON', 11n);
+  expect(value(session, 'VM_EXIT_REASON')).toBe(11n);
+  // As IA32_VMX_MISC bit 29 says on older processors.
+  const vmx = session.machine.model.vmx ?? {};
+  Object.defineProperty(session.machine.model, 'vmx', { value: { ...vmx, IA32_VMX_MISC: 0x1004_01e5n } });
+  expect(itemAt(session, 'VMCS', 'Exit information', 'VM_EXIT_REASON').settable).toBeUndefined();
+  expect(() => set(session, 'VM_EXIT_REASON', 12n)).toThrow('VMWRITE fails with error 13');
+  set(session, 'vmcs.raw', 1n);
+  set(session, 'VM_EXIT_REASON', 12n);
+  expect(value(session, 'VM_EXIT_REASON')).toBe(12n);
 });
 
 test('a field that was set is what the guest gets', async () => {
