@@ -28,13 +28,26 @@ const assembled = (source: string): Uint8Array => {
   return bytes;
 };
 
-const disk = (trial: Trial): Uint8Array => {
+/** A disk whose boot sector starts a program of this mode. */
+export const disk = (trial: Pick<Trial, 'source' | 'bits'>): Uint8Array => {
   const guest = assembled(trial.source);
   const sectors = Math.ceil(guest.length / SECTOR);
   const bytes = new Uint8Array(CYLINDER);
   bytes.set(assembled(bootSector(trial.bits, sectors)));
   bytes.set(guest, SECTOR);
   return bytes;
+};
+
+const RAM_IMAGE = 0x8000;
+/** The same in memory, for a peer that starts without a BIOS: the address to jump to in real mode, and what lies there. */
+export const ramImage = (
+  trial: Pick<Trial, 'source' | 'bits'>,
+): { readonly image: Uint8Array; readonly at: number } => {
+  const guest = assembled(trial.source);
+  const image = new Uint8Array(ORIGIN[trial.bits] - RAM_IMAGE + guest.length);
+  image.set(assembled(startInMemory(trial.bits)));
+  image.set(guest, ORIGIN[trial.bits] - RAM_IMAGE);
+  return { image, at: RAM_IMAGE };
 };
 
 /** QEMU's exit status is value * 2 + 1. */
@@ -58,6 +71,26 @@ export const onBochs = (trial: Trial): PeerOutcome => {
   const model = trial.cpu === 'haswell' ? 'corei7_haswell_4770' : 'corei7_skylake_x';
   return runOnBochs({ disk: disk(trial) }, { model, ips: 100_000_000, patience: 20_000 }).serial?.at(-1);
 };
+
+const startInMemory = (bits: Bits): string => `
+bits 16
+org ${RAM_IMAGE}
+        cli
+        xor ax, ax
+        mov ds, ax
+        mov es, ax
+        mov ss, ax
+        mov sp, 0x7c00
+        in al, 0x92
+        or al, 2
+        and al, 0xfe
+        out 0x92, al
+        mov al, 0xff
+        out 0x21, al
+        out 0xa1, al
+${bits === 16 ? real : bits === 32 ? wide : long}
+${table(bits)}
+`;
 
 const bootSector = (bits: Bits, sectors: number): string => `
 bits 16
@@ -90,6 +123,15 @@ read:   mov ah, 0x42
 ${bits === 16 ? real : bits === 32 ? wide : long}
 stuck:  hlt
         jmp stuck
+${table(bits)}
+packet: db 16, 0
+        dw 1, 0, ${ORIGIN[bits] >> 4}
+        dq 1
+        times 510-($-$$) db 0
+        dw 0xaa55
+`;
+
+const table = (bits: Bits): string => `
 align 8
 gdt:    dq 0
         dq ${bits === 64 ? '0x00af9b000000ffff' : '0x00cf9b000000ffff'}
@@ -97,11 +139,6 @@ gdt:    dq 0
         dq 0x00cf9b000000ffff
 gdtr:   dw 31
         dd gdt
-packet: db 16, 0
-        dw 1, 0, ${ORIGIN[bits] >> 4}
-        dq 1
-        times 510-($-$$) db 0
-        dw 0xaa55
 `;
 
 const real = `

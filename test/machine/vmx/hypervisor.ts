@@ -136,6 +136,9 @@ export const hypervisor = (spec: Spec): string => {
   ];
   const fields = Object.entries({ ...usual, ...spec.fields });
   return start64(`
+        mov dx, 0x3fb
+        mov al, 3
+        out dx, al
         mov ecx, 0x3a
         rdmsr
         test al, 1
