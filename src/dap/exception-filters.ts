@@ -31,19 +31,19 @@ export const exceptionFilters = (): DebugProtocol.ExceptionBreakpointsFilter[] =
     supportsCondition: true,
     conditionDescription: 'an event, for example: msr:IA32_LSTAR:w if value != 0',
   },
-  ...virtualizationFilters.map(({ event, label, description, example }) => ({
-    filter: event,
-    label,
-    description,
-    supportsCondition: true,
-    conditionDescription: `an expression, for example: ${example}`,
-  })),
   ...raised.map(({ mnemonic, name }) => ({
     filter: mnemonic,
     label: `${mnemonic} ${name}`,
     description: `Stops before a ${mnemonic} is delivered.`,
     supportsCondition: true,
     conditionDescription: CONDITION,
+  })),
+  ...virtualizationFilters.map(({ event, label, description, example }) => ({
+    filter: event,
+    label,
+    description,
+    supportsCondition: true,
+    conditionDescription: `an expression, for example: ${example}`,
   })),
 ];
 

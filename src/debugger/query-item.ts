@@ -10,10 +10,12 @@ import { evaluate, locate, type Value } from './expression/evaluator';
 import type { Query } from './expression/parser';
 import { type Expression, ExpressionError, type ValueType } from './expression/syntax';
 import { scopesOf } from './inspect/scopes';
+import { vmcsFieldItem } from './inspect/vmcs-field';
 import { type Item, itemValue, type Radix } from './item';
 import type { OuterFrame } from './name-sources';
 import type { Session } from './session';
 import { formatted, quoted, valueItem } from './value-text';
+import { namedField } from './vmcs/names';
 
 /** Who asks. */
 export interface Viewer {
@@ -109,6 +111,7 @@ const named = ({ session, vcpu, frame }: Viewer, name: string): Partial<Item> =>
   // The rows of the scopes are those of the innermost frame.
   if (frame !== undefined) return {};
   const source = session.environment(vcpu).sources.find(({ read }) => read(name) !== undefined);
+  if (source?.kind === 'VMCS field') return vmcsRow(session, vcpu, name);
   if (source?.kind !== 'register' && source?.kind !== 'model-specific register') return {};
   for (const { name: scope, items } of scopesOf(session.machine, session.vcpu(vcpu), session.info)) {
     const found = !registerScopes.has(scope)
@@ -117,6 +120,13 @@ const named = ({ session, vcpu, frame }: Viewer, name: string): Partial<Item> =>
     if (found !== undefined) return found;
   }
   return {};
+};
+
+/** A whole field of a VMCS as its scope shows it. */
+const vmcsRow = (session: Session, index: number, name: string): Partial<Item> => {
+  const subject = { machine: session.machine, info: session.info, vcpu: session.vcpu(index) };
+  const found = namedField(subject, name);
+  return found === undefined ? {} : vmcsFieldItem(subject, found.view, found.name);
 };
 
 /** Longer texts are looked at as memory. */

@@ -6,6 +6,7 @@ import { ownCommands } from '../../src/cli/terminal/own-commands';
 import { consoleCommands } from '../../src/debugger/console/console';
 import { type EventRow, eventKinds, rowOf } from '../../src/debugger/events/kinds';
 import { type MachineOption, machineOptions } from '../../src/debugger/machine-options';
+import { type ExitReasonName, exitReasons } from '../../src/x86/vmx/exit-reasons';
 
 const eventLine = (kind: (typeof eventKinds)[number]): string => {
   const { example, summary, stops, fields }: EventRow = rowOf(kind);
@@ -18,6 +19,12 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.map(cell).join(' | ')} |`).join('\n');
 
 const code = (text: string): string => (text === '' ? '' : `\`${text}\``);
+
+const exitReasonRows = (Object.keys(exitReasons) as ExitReasonName[]).map((name) => [
+  String(exitReasons[name].number),
+  code(name),
+  exitReasons[name].meaning,
+]);
 
 const optionRows = machineOptions.map((option: MachineOption) => {
   const value = option.placeholder === undefined ? '' : ` ${option.placeholder}`;
@@ -77,7 +84,7 @@ stdout, and then what the guest prints goes to stderr. The result of \`run\` and
 | \`instructions\` | instructions retired |
 | \`seconds\`, \`mips\` | time of the host for the run, and millions of instructions a second |
 | \`stateHash\` | 128 bits over the whole state of the machine; equal for equal states |
-| \`events\` | how often what happened: \`traps\` by mnemonic, \`interrupts\` and \`softwareInterrupts\` by vector, other kinds in all |
+| \`events\` | how often what happened: \`traps\` by mnemonic, \`interrupts\` and \`softwareInterrupts\` by vector, \`vmexits\` by the [names of the exit reasons](#exit-reasons) (\`{"CPUID": 3}\`), other kinds in all |
 
 ## Events
 
@@ -94,6 +101,17 @@ ${eventKinds.map(eventLine).join('\n')}
 A line of a trace has the position (\`step\`), the address of the instruction, the kind, and what happened and why:
 
     17 0x100047 trap #PF Page Fault (error code 0x2: supervisor write, page not present; CR2 0x40000000): …
+
+A trace of \`vmexit\` or \`vmentry\` ends with a table of the exits by reason: how many, and the ticks of virtual time from each
+to the next VM entry, as \`perf kvm stat\` has it. The command \`exits\` shows the same.
+
+### Exit reasons
+
+The names that \`vmexit:NAME\` takes, that are constants in its conditions (\`vmexit if reason == CPUID && rax == 0x40000000\`), and
+that \`--json\` counts by; \`vmexit:10\` takes the number. 35, 38 and 42 are not used. What this machine does not have is
+in the list too: a VMCS may come from elsewhere.
+
+${table(['number', 'name', ''], exitReasonRows)}
 
 ## The terminal debugger
 
