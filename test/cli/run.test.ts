@@ -375,4 +375,19 @@ idtr:   dw 0x21 * 16 - 1
     expect(traced.stateHash).toBe(plain.stateHash);
     expect(traced.instructions).toBe(plain.instructions);
   });
+
+  test('VM exits are counted by reason, and a trace of them ends in a table', async () => {
+    const minimal = readFileSync(join(import.meta.dirname, '../../examples/vmx/minimal.asm'), 'utf8');
+    const { stdout, stderr } = await run(minimal, '--json', '--trace', 'vmexit,vmentry');
+    expect(JSON.parse(stdout).events).toMatchObject({ vmexits: { CPUID: 1, HLT: 1 }, vmentry: 2 });
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^\d+ 0x\w+ vmentry VMLAUNCH to 0x/);
+    expect(lines[1]).toMatch(/^\d+ 0x\w+ vmexit 10 CPUID: CPUID was executed; it always exits/);
+    expect(lines[3]).toMatch(
+      /^\d+ 0x\w+ vmexit 12 HLT: HLT was executed; "HLT exiting" \(primary control bit 7\) is 1/,
+    );
+    expect(lines[4]).toMatch(/VM-EXIT +Samples/);
+    expect(lines.at(-1)).toMatch(/^Total samples: 2/);
+    expect(JSON.parse((await run(printing('x', 'hlt'), '--json')).stdout).events).not.toHaveProperty('vmexits');
+  });
 });
