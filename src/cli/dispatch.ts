@@ -14,6 +14,7 @@ const runners: Readonly<Record<string, () => Promise<Run>>> = {
   asm: async () => (await import('./asm')).asm,
   dap: async () => (await import('./dap')).dap,
   cpu: async () => (await import('./cpu')).cpu,
+  doctor: async () => (await import('./doctor')).doctor,
   help: async () => (await import('./help-command')).help,
 };
 

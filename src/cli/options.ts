@@ -94,6 +94,26 @@ export const commands: readonly Command[] = [
     operands: 0,
   },
   {
+    name: 'doctor',
+    usage: 'FILE',
+    summary: 'Says which rules of VM entry a VMCS breaks, and what would mend it.',
+    machine: false,
+    options: [
+      {
+        flag: '--cpu',
+        placeholder: 'PRESET|FILE',
+        description: 'The processor whose data judges a dump, by name or as a file with its MSRs. By default haswell.',
+      },
+      json,
+      { flag: '--strict', description: 'Exit status 3 when a rule cannot be decided because the dump lacks fields.' },
+      {
+        flag: '--matrix',
+        description: 'FILE is a program: launches it on every processor model and says which VM entries fail where.',
+      },
+    ],
+    operands: 1,
+  },
+  {
     name: 'cpu',
     usage: '[PRESET]',
     summary: 'Lists the processor models, or one with its features and what is masked.',

@@ -1,6 +1,7 @@
 /** What stands where: threads, stack, scopes, variables, and why it stopped. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { failedEntryLines } from '../debugger/doctor/failed-entry';
 import { eventTitle } from '../debugger/events/kinds';
 import { explainChain, explainFault, sectionOf, vectorName, vectorTitle } from '../debugger/explain';
 import { outerFrameItems } from '../debugger/inspect/outer-frame';
@@ -86,13 +87,19 @@ export const stateHandlers = (context: Context): Handlers => ({
     }
     if (pause === undefined) throw new BadInput('the machine is running');
     const description = pauseText(pause, context.session.machine);
-    if (pause.reason === 'event')
+    if (pause.reason === 'event') {
+      const report = failedEntryLines(context.session, pause.event).join('\n');
       return {
         exceptionId: eventTitle(pause.event),
         description,
         breakMode: 'always',
-        details: { typeName: pause.event.kind, ...ruleOf(pause.event) },
+        details: {
+          typeName: pause.event.kind,
+          ...ruleOf(pause.event),
+          ...(report === '' ? {} : { stackTrace: report }),
+        },
       };
+    }
     return { exceptionId: pause.reason, description, breakMode: 'always' };
   },
 });

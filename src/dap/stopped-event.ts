@@ -1,6 +1,7 @@
 /** How a pause is told to the client, or the end of the program. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { failedEntryLines } from '../debugger/doctor/failed-entry';
 import { eventTitle } from '../debugger/events/kinds';
 import { explainChain, vectorName } from '../debugger/explain';
 import type { Pause } from '../debugger/run-control';
@@ -19,6 +20,10 @@ export const announce = (context: Context, pause: Pause = { reason: 'pause', vcp
   context.stand(pause);
   const chain = chainOf(pause);
   if (chain.length > 0) context.noteGroup(['triple fault:', ...explainChain(chain)]);
+  if (pause.reason === 'event') {
+    const report = failedEntryLines(context.session, pause.event);
+    if (report.length > 0) context.noteGroup(report);
+  }
   if (
     pause.reason === 'ending' &&
     (pause.stop === undefined || !inspectable.has(pause.ending.outcome) || noDebug(context))

@@ -4,6 +4,7 @@ import type { Output } from '../../debugger/console/command';
 import { Console } from '../../debugger/console/console';
 import { codeRow } from '../../debugger/console/look-commands';
 import { disassembleOne } from '../../debugger/disassemble';
+import { failedEntryLines } from '../../debugger/doctor/failed-entry';
 import type { Ending } from '../../debugger/endings';
 import { explainChain } from '../../debugger/explain';
 import { chainOf, pauseText } from '../../debugger/pause-text';
@@ -111,6 +112,7 @@ export class Terminal {
       return {
         lines: [
           ...(pause.reason === 'step' ? [] : [pauseText(pause, this.current.machine)]),
+          ...(pause.reason === 'event' ? failedEntryLines(this.current, pause.event) : []),
           ...(await this.whereabouts()),
         ],
       };

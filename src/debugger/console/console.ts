@@ -14,6 +14,7 @@ import { readCodePlaces } from './arguments';
 import { breakpointCommands } from './breakpoint-commands';
 import { type Command, type ConsoleContext, type ConsoleHost, lines, type Output } from './command';
 import { type Completion, completeExpression, starting } from './completion';
+import { doctorCommands } from './doctor-command';
 import { editCommands, set } from './edit-commands';
 import { inspectCommands } from './inspect-commands';
 import { lookCommands, show } from './look-commands';
@@ -31,6 +32,7 @@ export const consoleCommands: readonly Command[] = [
   ...vmcsCommands,
   ...memoryCommands,
   ...editCommands,
+  ...doctorCommands,
   {
     names: ['help', 'h', '?'],
     usage: '[COMMAND]',

@@ -26,7 +26,10 @@ export const capabilityValue = (values: CapabilityValues, name: string): bigint 
 };
 
 /** What rules know of this processor. */
-export const processorFacts = (cpu: Cpu, vmcs: Vmcs): Readonly<Record<ProcessorFact, () => bigint>> => ({
+export const processorFacts = (
+  cpu: Cpu,
+  vmcs: Pick<Vmcs, 'address'>,
+): Readonly<Record<ProcessorFact, () => bigint>> => ({
   'physical-address-width': () => BigInt(cpu.model.physicalBits),
   'linear-address-width': () => 48n,
   'host-ia-32e-mode': () => (cpu.state.efer & BigInt(EFER.LMA) ? 1n : 0n),
@@ -45,7 +48,7 @@ export const processorFacts = (cpu: Cpu, vmcs: Vmcs): Readonly<Record<ProcessorF
   'vmcs-revision': () => (cpu.model.vmx?.IA32_VMX_BASIC ?? 0n) & 0x7fff_ffffn,
 });
 
-export const factsOf = (cpu: Cpu, vmcs: Vmcs): Facts => {
+export const factsOf = (cpu: Cpu, vmcs: Pick<Vmcs, 'address' | 'get'>): Facts => {
   const facts = processorFacts(cpu, vmcs);
   const capabilities = cpu.model.vmx ?? {};
   return {

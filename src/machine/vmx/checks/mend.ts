@@ -7,8 +7,9 @@ import { all, type Predicate } from './tree';
 
 /** How often an edit is extended by what repairs the rules that it breaks. */
 const ROUNDS = 4;
-/** Edits that are offered for one rule. */
+/** Edits that are offered for one rule, and how many more fields than the best one they may change. */
 const OFFERED = 4;
+const FURTHER = 1;
 
 /**
  * The smallest edits that make a rule hold, by number of fields. One that breaks another rule is extended until it does
@@ -19,9 +20,24 @@ export const mendingEdits = (rule: EntryRule, rules: readonly EntryRule[], facts
   const first = editsFor(rule.check, facts);
   const whole = first.map((edit) => extended(edit, rule.check, held, facts)).filter((edit) => edit !== undefined);
   const offered = whole.length > 0 ? whole : first;
-  return distinct(offered)
-    .sort((one, other) => one.size - other.size)
+  const sorted = distinct(offered).sort((one, other) => one.size - other.size);
+  const [best] = sorted;
+  return sorted
+    .filter((edit) => edit.size <= (best?.size ?? 0) + FURTHER)
+    .filter((edit) => !sorted.some((other) => other !== edit && isPartOf(other, edit, facts)))
     .slice(0, OFFERED);
+};
+
+/** Does one edit change only bits that the other changes too, and fewer? */
+const isPartOf = (small: Edit, large: Edit, facts: Facts): boolean => {
+  let fewer = small.size < large.size;
+  for (const [name, value] of small) {
+    const now = facts.field(name) ?? 0n;
+    const theirs = large.get(name);
+    if (theirs === undefined || ((value ^ now) & ~(theirs ^ now)) !== 0n) return false;
+    if (value !== theirs) fewer = true;
+  }
+  return fewer;
 };
 
 const extended = (first: Edit, check: Predicate, held: readonly EntryRule[], facts: Facts): Edit | undefined => {

@@ -1,0 +1,38 @@
+/** What the doctor says of a dump: the terminal prints it, and the editor shows it beside the dump. */
+
+import { BadInput } from '../../program/program';
+import type { Preset } from '../../x86/cpuid';
+import type { FieldName } from '../../x86/vmx/fields';
+import { decodedLines } from './decoded';
+import { type Dump, readDump } from './dump/read';
+import { dumpFacts } from './dump-facts';
+import { diagnose, type Report } from './report';
+import { reportLines } from './report-lines';
+
+export interface DumpReport {
+  readonly dump: Dump;
+  readonly report: Report;
+  readonly lines: readonly string[];
+}
+
+/** @throws BadInput where nothing of a VMCS can be found, or the processor has no VT-x */
+export const doctorDump = (text: string, preset: Preset): DumpReport => {
+  if (preset.vmx === undefined) throw new BadInput(`${preset.name}: this processor has no VT-x`);
+  const dump = readDump(text);
+  if (dump.fields.size === 0)
+    throw new BadInput(
+      'no VMCS was found: neither a dump of KVM or Xen, which begins with "*** Guest State ***", nor lines FIELD = VALUE',
+    );
+  const report = diagnose(dumpFacts(dump.fields, preset));
+  const missing = (name: FieldName): boolean => !dump.fields.has(name);
+  return {
+    dump,
+    report,
+    lines: [
+      `${dump.form === 'text' ? 'A VMCS as text' : `A VMCS dump of ${dump.form}`}, ${dump.fields.size} fields, judged for ${preset.title}.`,
+      '',
+      ...decodedLines(dump.fields),
+      ...reportLines(report, { missing }),
+    ],
+  };
+};
