@@ -22,6 +22,7 @@ import {
   vectorOf,
   writeOf,
 } from './fields';
+import { lintRow } from './lint-kind';
 import { virtualizationRows } from './virtualization-kinds';
 
 export interface EventRow<Event = MachineEvent> {
@@ -361,6 +362,7 @@ const rows: { readonly [Kind in EventKind]: EventRow<EventOf<Kind>> } = {
     title: ({ by }) => `reset by ${by}`,
   },
   ...virtualizationRows,
+  lint: lintRow,
 };
 
 export const eventKinds = Object.keys(rows) as readonly EventKind[];

@@ -2,6 +2,7 @@
 
 import type { MachineEvent } from '../../machine/core/event';
 import type { Machine } from '../../machine/pc';
+import { watchLints } from '../lints/watch';
 import type { EventSpec } from './spec';
 
 /** @returns ends it */
@@ -18,6 +19,7 @@ export const subscribe = (
         if (wanted.some((spec) => spec.matches(event, machine))) listener(event);
       });
     }),
+    ...(kinds.includes('lint') ? [watchLints(machine)] : []),
     ...specs.flatMap(({ place }) => (place === undefined ? [] : [machine.entries.watch(place)])),
   ];
   return () => {

@@ -87,6 +87,8 @@ export type MachineEvent = Position &
     /** A VMX instruction failed: with a number (VMfailValid) or without a current VMCS. */
     | { readonly kind: 'vmfail'; readonly error: number; readonly valid: boolean }
     | { readonly kind: 'hypercall'; readonly number: bigint }
+    /** Something that no rule forbids and is a mistake nevertheless, by its id; what was found. */
+    | { readonly kind: 'lint'; readonly id: string; readonly value: bigint }
     | {
         readonly kind: 'vmcs';
         readonly field: string;

@@ -1,0 +1,131 @@
+/** Every lint: a hypervisor that it is about, and one that differs in the one thing that is right. */
+
+import { describe, expect, test } from 'vitest';
+import { lintIds } from '../../../src/debugger/lints/lints';
+import { watchLints } from '../../../src/debugger/lints/watch';
+import { control } from '../../../src/machine/vmx/control-bits';
+import { boot } from '../../guest';
+import { hypervisor, type Spec } from '../../machine/vmx/hypervisor';
+import { debug } from '../guest-session';
+
+/** Exceptions end the guest. */
+const handled = 'mov qword [resume], done';
+/** Exceptions of the host end the test. */
+const hostHandled = 'mov qword [resume], passed';
+
+const inject = (information: number): string => `mov edx, 0x4016
+        mov eax, ${information}
+        vmwrite rdx, rax
+        mov edx, 0x4018
+        xor eax, eax
+        vmwrite rdx, rax`;
+const onReason = (reason: number, text: string): string => `cmp ebx, ${reason}
+        jne .other
+        ${text}
+.other:`;
+const GP = 0x80000b0d;
+const PF = 0x80000b0e;
+const idtRepaired = `mov edx, 0x6818
+        mov eax, idt_long
+        vmwrite rdx, rax`;
+const nmi = `mov edx, 0xfee00000
+        mov dword [rdx + 0xf0], 0x1ff
+        mov dword [rdx + 0x310], 0
+        mov dword [rdx + 0x300], 0x4400
+        nop
+        nop`;
+/** Zeros. */
+const NO_TABLE = 0x20a000;
+
+const cpuid = `${handled}\n xor eax, eax\n cpuid`;
+const lostDelivery: Pick<Spec, 'fields' | 'guest'> = {
+  fields: { EXCEPTION_BITMAP: 1 << 14 },
+  guest: `${handled}\n lidt [unmapped]\n ud2\nunmapped: dw 1023\n dq 0x140000000\n`,
+};
+const outside = { primary: control.msrBitmaps, guest: `${handled}\n mov ecx, 0x40000000\n rdmsr` };
+
+const cases: Readonly<Record<string, { readonly wrong: Spec; readonly right: Spec; readonly value: bigint }>> = {
+  'fault-with-advanced-rip': {
+    wrong: { guest: cpuid, onExit: onReason(10, inject(GP)) },
+    right: { guest: cpuid, onExit: onReason(10, `${inject(GP)}\n jmp .again`) },
+    value: 13n,
+  },
+  'page-fault-without-cr2': {
+    wrong: { guest: cpuid, onExit: onReason(10, `${inject(PF)}\n jmp .again`) },
+    right: { guest: cpuid, onExit: onReason(10, `mov eax, 0x1234\n mov cr2, rax\n ${inject(PF)}\n jmp .again`) },
+    value: 0n,
+  },
+  'event-lost': {
+    wrong: { ...lostDelivery, onExit: onReason(0, `${idtRepaired}\n jmp .again`) },
+    right: {
+      ...lostDelivery,
+      onExit: onReason(
+        0,
+        `${idtRepaired}\n mov edx, 0x4408\n vmread rax, rdx\n mov edx, 0x4016\n vmwrite rdx, rax\n jmp .again`,
+      ),
+    },
+    value: 0x80000306n,
+  },
+  'same-exit-again': {
+    wrong: { guest: 'xor eax, eax\n.here: cpuid', exits: 1003, onExit: onReason(10, 'jmp .again') },
+    right: { guest: 'mov r8d, 1003\n.here: cpuid\n dec r8d\n jnz .here', exits: 1003 },
+    value: -1n,
+  },
+  'msr-outside-bitmap': {
+    wrong: { ...outside, onExit: onReason(31, `${hostHandled}\n mov rcx, [registers + 8]\n rdmsr`) },
+    right: { ...outside, onExit: onReason(31, `${inject(GP)}\n jmp .again`) },
+    value: 0x40000000n,
+  },
+  'root-exception-without-handler': {
+    wrong: { guest: cpuid, fields: { HOST_IDTR_BASE: NO_TABLE }, onExit: onReason(10, 'ud2') },
+    right: { guest: cpuid, onExit: onReason(10, `${hostHandled}\n ud2`) },
+    value: 6n,
+  },
+  'root-nmi-without-handler': {
+    wrong: { guest: cpuid, fields: { HOST_IDTR_BASE: NO_TABLE }, onExit: onReason(10, nmi) },
+    right: { guest: cpuid, onExit: onReason(10, `${hostHandled}\n ${nmi}`) },
+    value: 2n,
+  },
+  'misaligned-call': {
+    wrong: { guest: cpuid, fields: { HOST_RSP: 0x90008 } },
+    right: { guest: cpuid, fields: { HOST_RSP: 0x90000 } },
+    value: 0x90008n,
+  },
+};
+
+const run = (spec: Spec): readonly { readonly id: string; readonly value: bigint }[] => {
+  const guest = boot(hypervisor(spec), { memoryBytes: 16 * 1024 * 1024 }, ['lint', 'vmexit']);
+  const end = watchLints(guest.machine);
+  guest.run(5_000_000);
+  end();
+  expect(guest.events.some(({ kind }) => kind === 'vmexit')).toBe(true);
+  return guest.events.flatMap((event) => (event.kind === 'lint' ? [{ id: event.id, value: event.value }] : []));
+};
+
+test('every lint has its guests', () => expect(Object.keys(cases).sort()).toEqual([...lintIds].sort()));
+
+describe.each(Object.entries(cases))('%s', (id, { wrong, right, value }) => {
+  test('is told', () => {
+    const found = run(wrong).filter((one) => one.id === id);
+    expect(found.length).toBeGreaterThan(0);
+    if (value >= 0n) expect(found[0]?.value).toBe(value);
+  });
+  test('is not told where it is done right', () => expect(run(right).filter((one) => one.id === id)).toEqual([]));
+});
+
+test('while nobody listens nothing is heard', () => {
+  const { machine } = boot(hypervisor({ guest: cpuid }));
+  expect(machine.events.wanted('vmexit')).toBe(false);
+  const [one, other] = [watchLints(machine), watchLints(machine)];
+  one();
+  expect(machine.events.wanted('vmexit')).toBe(true);
+  other();
+  expect(machine.events.wanted('vmexit')).toBe(false);
+});
+
+test('a session stops at a lint with its words', async () => {
+  const { session } = await debug(hypervisor({ guest: cpuid, fields: { HOST_RSP: 0x90008 } }));
+  session.events.break('lint:misaligned-call');
+  const pause = await session.continue();
+  expect(pause).toMatchObject({ reason: 'event', event: { kind: 'lint', id: 'misaligned-call' } });
+});
