@@ -131,7 +131,7 @@ export class Client {
   }
 
   /** A motion and the stop that it ends in. */
-  async go(command: 'continue' | 'next' | 'stepIn' | 'stepOut', args: object = {}): Promise<Stopped> {
+  async go(command: 'continue' | 'next' | 'stepIn' | 'stepOut' | 'pause', args: object = {}): Promise<Stopped> {
     await this.dap.customRequest(command, { threadId: 1, ...args });
     return this.stopped();
   }

@@ -128,7 +128,9 @@ export class Simulated {
         const done = instruction.length === 1;
         if (done) this.state.rip += 1n;
         this.end(new Fault(done ? BREAKPOINT : UNDEFINED_OPCODE, { rule: 'opcode.undefined' }));
+        return true;
       },
+      mayDeliver: () => true,
       deliver: (fault) => this.end(fault),
       refusal: (vector, code, rule) => new Fault(vector, { rule: rule as RuleId }, code),
       misaligned: () => new Fault(17, { rule: 'alignment' }, 0),

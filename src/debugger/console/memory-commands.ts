@@ -2,6 +2,7 @@
 
 import { BadInput } from '../../program/program';
 import { hex } from '../../x86/address';
+import { yieldToHost } from '../slices';
 import { evaluated, type MemoryPlace, readCount, readMemoryPlace, readPattern, splitArguments } from './arguments';
 import { type Command, type ConsoleContext, lines, type Output } from './command';
 import { completeExpression } from './completion';
