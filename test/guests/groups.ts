@@ -11,6 +11,7 @@ import { pagingTrials } from './paging';
 import { segmentTrials } from './segments';
 import { taskTrials } from './tasks';
 import type { Trial } from './trial';
+import { vmxTrials } from './vmx';
 
 export const groups: Readonly<Record<string, readonly Trial[]>> = {
   exceptions: exceptionTrials,
@@ -23,4 +24,5 @@ export const groups: Readonly<Record<string, readonly Trial[]>> = {
   events: eventTrials,
   code: codeTrials,
   limits: limitTrials,
+  vmx: vmxTrials,
 };

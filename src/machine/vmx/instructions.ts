@@ -3,7 +3,7 @@
  * refusal with CF set is VMfailInvalid, one with ZF set VMfailValid with a number in the current VMCS.
  */
 
-import { type Instruction, Mnemonic, OpKind } from 'iced-x86';
+import { type Instruction, Mnemonic } from 'iced-x86';
 import { CR0, CR4, cr4Bits } from '../../x86/control-registers';
 import { exception } from '../../x86/exceptions';
 import { flagBits } from '../../x86/registers';
@@ -313,6 +313,4 @@ export const checkMode = (cpu: Cpu, instruction: Instruction): void => {
   if (needed !== undefined && !capability(cpu, needed))
     refuse(exception.UD, 'feature.absent', undefined, { instruction: name, register: name });
   if (instruction.mnemonic !== Mnemonic.Vmfunc) requireMode(cpu, name);
-  const memoryOnly = instruction.opCount === 1 && instruction.op0Kind !== OpKind.Memory;
-  if (memoryOnly) refuse(exception.UD, 'vmx.operand', undefined, { instruction: name });
 };

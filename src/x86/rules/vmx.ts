@@ -15,7 +15,6 @@ export const vmxRules = {
     says: 'VMX instructions run in protected mode or 64-bit mode, not in real-address, virtual-8086 or compatibility mode',
   },
   'vmx.operation': { section: REFERENCE, says: 'VMX instructions other than VMXON run in VMX operation, after VMXON' },
-  'vmx.operand': { section: REFERENCE, says: 'the operand of the instruction is in memory' },
   'vmx.vmxe': { section: VMXON, says: 'VMXON runs with CR4.VMXE = 1' },
   'vmx.a20': { section: VMXON, says: 'VMXON runs with address line 20 not masked' },
   'vmx.fixed-bits': {
