@@ -5,6 +5,7 @@ import { hex, linear } from '../../x86/address';
 import { controlWords } from '../../x86/vmx/controls';
 import { controlWord } from '../../x86/vmx/field-bits';
 import { type FieldName, groupOf, vmcsFields, widthOf } from '../../x86/vmx/fields';
+import type { Place } from '../address';
 import type { Item } from '../item';
 import { fixedSetting, hasField, lackText, writeRefusal } from '../vmcs/availability';
 import { bitsOfField, fieldMeaning, partMeaning } from '../vmcs/meaning';
@@ -33,6 +34,27 @@ export const writerText = ({ info }: Pick<Subject, 'info'>, view: VmcsView, name
 
 /** Fields that hold an address of code. */
 const code: ReadonlySet<FieldName> = new Set(['GUEST_RIP', 'HOST_RIP', 'GUEST_SYSENTER_EIP', 'HOST_IA32_SYSENTER_EIP']);
+
+const guestLinear = /^GUEST_(RIP|RSP|LINEAR_ADDRESS|\w+_BASE|SYSENTER_E[IS]P)$/;
+const hostLinear = /^HOST_(RIP|RSP|\w+_BASE|IA32_SYSENTER_E[IS]P)$/;
+const guestPhysical = /^GUEST_(PHYSICAL_ADDRESS|CR3)$/;
+
+/** Where the view of memory opens: of a guest only where it is the current one's. */
+const memoryOf = (
+  { vcpu }: Subject,
+  view: VmcsView,
+  name: FieldName,
+  pointed: Place | undefined,
+): { readonly memory?: Place } => {
+  if (pointed !== undefined) return { memory: pointed };
+  const own = view.state === 'current' && view.vcpu === vcpu.index;
+  const value = view.get(name);
+  if (own && guestLinear.test(name)) return { memory: { space: 'guest', address: value } };
+  if (own && guestPhysical.test(name)) return { memory: { space: 'gpa', address: value & ~0xfffn } };
+  const root = vcpu.vmx?.nonRoot === false;
+  if (root && hostLinear.test(name)) return { memory: { space: 'linear', address: value } };
+  return name === 'HOST_CR3' ? { memory: { space: 'phys', address: value & ~0xfffn } } : {};
+};
 
 const groupWords = {
   control: 'control field',
@@ -67,7 +89,7 @@ export const vmcsFieldItem = (subject: Subject, view: VmcsView, name: FieldName)
     ...(settable ? { settable } : {}),
     type: `${title}, encoding ${hex(encoding)}`,
     ...(code.has(name) ? { code: linear(bits) } : {}),
-    ...(pointed?.memory === undefined ? {} : { memory: pointed.memory }),
+    ...memoryOf(subject, view, name, pointed?.memory),
     children: () => [
       ...partItems(subject, view, name, expression, settable),
       ...(pointed?.items() ?? []),

@@ -6,8 +6,10 @@ import type { FieldName } from '../../x86/vmx/fields';
 import type { Place } from '../address';
 import type { Item } from '../item';
 import { msrRanges, portRanges, type Range } from '../vmcs/bitmaps';
+import { type EptRange, eptRanges } from '../vmcs/ept-ranges';
 import type { VmcsView } from '../vmcs/view';
 import type { Subject } from './scope';
+import { sizeText } from './walk';
 
 export interface Pointed {
   readonly memory: Place;
@@ -84,7 +86,52 @@ const msrArea =
     });
   };
 
-const TABLE = 0xf_ffff_ffff_f000n;
+const PAGE = 0xf_ffff_ffff_f000n;
+/** MSR areas are aligned to 16 bytes, everything else to pages. */
+const PARAGRAPH = 0xf_ffff_ffff_fff0n;
+const memoryTypes: Readonly<Record<number, string>> = { 0: 'UC', 1: 'WC', 4: 'WT', 5: 'WP', 6: 'WB' };
+/** Rows before the list goes on in a row of its own. */
+const ROWS = 200;
+
+/** `R-X`, as EPT entries allow it. */
+const eptRights = (rights: number): string =>
+  ['R', 'W', 'X'].map((letter, bit) => ((rights >> bit) & 1 ? letter : '-')).join('');
+
+const eptRangeItem = ({ from, to, physical, rights, memoryType, misconfigured }: EptRange): Item => ({
+  name: `${hex(from)}-${hex(to - 1)}`,
+  meaning:
+    misconfigured === undefined
+      ? `${sizeText(to - from)}, ${eptRights(rights)}, ${memoryTypes[memoryType] ?? `type ${memoryType}`}, physical ${hex(physical)}${from === physical ? ' (the same)' : ''}`
+      : `${sizeText(to - from)}, misconfigured: ${misconfigured}`,
+  ...(misconfigured === undefined ? { memory: { space: 'phys', address: BigInt(physical) } } : {}),
+});
+
+const eptItems = (subject: Subject, pointer: bigint, from = 0): Item[] => {
+  const items: Item[] = [];
+  for (const range of eptRanges(subject.vcpu.cpu, pointer, from)) {
+    if (items.length === ROWS) {
+      const children = (): Item[] => eptItems(subject, pointer, range.from);
+      return [...items, { name: `from ${hex(range.from)}`, meaning: 'more ranges', children }];
+    }
+    items.push(eptRangeItem(range));
+  }
+  return items;
+};
+
+const ept: Decode = (subject, view, pointer) => {
+  const words = Number(view.get('SECONDARY_VM_EXEC_CONTROL'));
+  const activated = (view.get('CPU_BASED_VM_EXEC_CONTROL') >> 31n) & 1n;
+  if (!activated || !(words & 2)) return nothing('not used: "enable EPT" (secondary control bit 1) is 0');
+  const items = eptItems(subject, pointer);
+  return items.length === 0 ? nothing('no guest-physical address is mapped') : [rangesItem(items)];
+};
+
+const rangesItem = (items: readonly Item[]): Item => ({
+  name: 'maps',
+  meaning: `${items.length > ROWS ? `more than ${ROWS}` : items.length} ${items.length === 1 ? 'range' : 'ranges'} of guest-physical addresses`,
+  children: () => [...items],
+});
+
 const TPR = 0x80;
 const virtualApic: Decode = ({ machine }, _, address) => {
   const at = Number(address) + TPR;
@@ -99,6 +146,7 @@ const rows: Readonly<Partial<Record<FieldName, Decode>>> = {
   VM_EXIT_MSR_STORE_ADDR: msrArea('VM_EXIT_MSR_STORE_COUNT'),
   VM_EXIT_MSR_LOAD_ADDR: msrArea('VM_EXIT_MSR_LOAD_COUNT'),
   VM_ENTRY_MSR_LOAD_ADDR: msrArea('VM_ENTRY_MSR_LOAD_COUNT'),
+  EPT_POINTER: ept,
   VIRTUAL_APIC_PAGE_ADDR: virtualApic,
 };
 
@@ -107,7 +155,7 @@ export const pointedOf = (subject: Subject, view: VmcsView, name: FieldName): Po
   const decode = rows[name];
   if (decode === undefined) return undefined;
   const value = view.get(name);
-  const address = value & TABLE;
+  const address = value & (/_MSR_/.test(name) ? PARAGRAPH : PAGE);
   return {
     memory: { space: 'phys', address },
     items: () => decode(subject, view, name === 'EPT_POINTER' ? value : address),
