@@ -36,6 +36,8 @@ export const iret = (cpu: Cpu, size: OperandSize, nextRip: bigint): void => {
   if (blocked & BLOCKED_BY_NMI && (cpu.vmx?.iretUnblocks ?? true)) {
     state.setU32(layout.interruptibility, blocked & ~BLOCKED_BY_NMI);
     if (cpu.vmx?.nonRoot) cpu.vmx.unblocked = true;
+    // Somebody may have waited for it.
+    state.setU32(layout.leave, 1);
   }
   const mode = modeOf(state);
   if (mode < PROTECTED) {

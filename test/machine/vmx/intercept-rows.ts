@@ -31,6 +31,8 @@ const enableApic = `mov ebx, ${APIC}
 const command = (low: number): string => `mov dword [rbx + 0x310], 0
         mov dword [rbx + 0x300], ${low}`;
 const LEVEL_ASSERT = 0x4000;
+/** Events come at the next boundary, or on Bochs at the next jump: both find the guest at the same place. */
+const STAY = '\n.stay: jmp .stay';
 const selfInterrupt = `${enableApic}
         ${command(LEVEL_ASSERT | 0x40000 | 0x30)}`;
 
@@ -470,7 +472,7 @@ const eventRows: readonly InterceptRow[] = [
     exits: {
       pin: control.preemptionTimer,
       fields: { VMX_PREEMPTION_TIMER_VALUE: 5 },
-      guest: 'mov ecx, 10000\n.wait: dec ecx\n jnz .wait',
+      guest: `nop${STAY}`,
       exits: 1,
     },
     passes: { guest: 'mov ecx, 10000\n.wait: dec ecx\n jnz .wait' },
@@ -507,7 +509,7 @@ const eventRows: readonly InterceptRow[] = [
     reason: 'EXTERNAL_INTERRUPT',
     rule: 'external-interrupt',
     decides: 'pin.external-interrupt-exiting',
-    exits: { pin: control.interruptExiting, exit: control.acknowledge, guest: `${selfInterrupt}\n nop`, exits: 1 },
+    exits: { pin: control.interruptExiting, exit: control.acknowledge, guest: `${selfInterrupt}${STAY}`, exits: 1 },
     says: { VM_EXIT_INTR_INFO: 0x8000_0030n },
     passes: { guest: `${handled}\n ${selfInterrupt}\n sti\n nop\n nop\n cli` },
   },
@@ -516,7 +518,7 @@ const eventRows: readonly InterceptRow[] = [
     reason: 'EXTERNAL_INTERRUPT',
     rule: 'external-interrupt',
     decides: 'pin.external-interrupt-exiting',
-    exits: { pin: control.interruptExiting, guest: `${selfInterrupt}\n nop`, exits: 1 },
+    exits: { pin: control.interruptExiting, guest: `${selfInterrupt}${STAY}`, exits: 1 },
     says: { VM_EXIT_INTR_INFO: 0n },
     passes: { guest: `${selfInterrupt}\n nop` },
   },
@@ -525,7 +527,7 @@ const eventRows: readonly InterceptRow[] = [
     reason: 'EXCEPTION_NMI',
     rule: 'nmi',
     decides: 'pin.nmi-exiting',
-    exits: { pin: control.nmiExiting, guest: `${enableApic}\n ${command(LEVEL_ASSERT | 0x400)}\n nop`, exits: 1 },
+    exits: { pin: control.nmiExiting, guest: `${enableApic}\n ${command(LEVEL_ASSERT | 0x400)}${STAY}`, exits: 1 },
     says: { VM_EXIT_INTR_INFO: 0x8000_0202n },
     passes: { guest: `${handled}\n ${enableApic}\n ${command(LEVEL_ASSERT | 0x400)}\n nop` },
   },
@@ -534,7 +536,7 @@ const eventRows: readonly InterceptRow[] = [
     reason: 'MONITOR_TRAP_FLAG',
     rule: 'trap-flag',
     decides: 'primary.monitor-trap-flag',
-    exits: { primary: control.trapFlag, guest: 'nop\n nop', exits: 1 },
+    exits: { primary: control.trapFlag, guest: 'jmp .next\n.next: nop', exits: 1 },
     passes: { guest: 'nop\n nop' },
   },
   {
@@ -560,7 +562,7 @@ const eventRows: readonly InterceptRow[] = [
     name: 'INIT',
     reason: 'INIT',
     rule: 'always.INIT',
-    exits: { guest: `${enableApic}\n ${command(LEVEL_ASSERT | 0x500)}\n nop`, exits: 1 },
+    exits: { guest: `${enableApic}\n ${command(LEVEL_ASSERT | 0x500)}${STAY}`, exits: 1 },
   },
 ];
 

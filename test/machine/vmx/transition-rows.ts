@@ -318,7 +318,8 @@ const failures: readonly TransitionRow[] = [
     'an MSR that WRMSR would refuse is 34',
     {
       guest: '',
-      setup: `${msrEntry(pages.entryMsrs, 0x40000000)}`,
+      // Reserved bits of EFER.
+      setup: msrEntry(pages.entryMsrs, 0xc0000080, 0xf000),
       fields: { VM_ENTRY_MSR_LOAD_ADDR: pages.entryMsrs, VM_ENTRY_MSR_LOAD_COUNT: 1 },
     },
     { VM_EXIT_REASON: FAILED | 34n, EXIT_QUALIFICATION: 1n },
