@@ -10,10 +10,16 @@ import type { Item } from '../item';
 import { bitmapBitText, controlName, controlText, fieldBitText, fieldText } from './control-words';
 import { qualificationText, vectoringText } from './qualification';
 
+/** The exception bitmap, and for page faults what its bit counts as. */
+function exceptionText({ bit = 0 }: ExitCause, exit: Exit, vmcs: Vmcs | undefined): string {
+  const pageFault = bit === PAGE_FAULT ? `, ${pageFaultText(exit.errorCode ?? 0, vmcs)}` : '';
+  return `EXCEPTION_BITMAP bit ${bit} is ${bitOf(vmcs, bit)}${pageFault}`;
+}
+
 /** What decided, when one bit alone did not: rows by the rule's id. */
 const rows: Readonly<Record<string, (cause: ExitCause, exit: Exit, vmcs: Vmcs | undefined) => string>> = {
-  'exception.bitmap': ({ bit = 0 }, exit, vmcs) =>
-    `EXCEPTION_BITMAP bit ${bit} is ${bitOf(vmcs, bit)}${bit === 14 ? `, ${pageFaultText(exit.errorCode ?? 0, vmcs)}` : ''}`,
+  'exception.bitmap': exceptionText,
+  'exception.page-fault': exceptionText,
   'cr3.load': ({ control = '', value = 0n }, _, vmcs) =>
     `${controlText(control, 1)} and ${hex(value)} is none of the CR3-target values (${fieldText(vmcs, 'CR3_TARGET_COUNT')})`,
   'io.bitmap': (cause) => bitmapText(cause, `for port ${hex(cause.value ?? 0n)}`),
@@ -23,6 +29,8 @@ const rows: Readonly<Record<string, (cause: ExitCause, exit: Exit, vmcs: Vmcs | 
   'msr.no-bitmap': ({ control = '' }) => `${controlText(control, 0)}: RDMSR and WRMSR always exit`,
   'msr.outside-bitmap': ({ control = '', value = 0n }) =>
     `${controlText(control, 1)} and MSR ${hex(value)} lies outside the bitmaps' ranges (0x0-0x1fff and 0xc0000000-0xc0001fff), which always exits`,
+  'always.VMFUNC': () =>
+    `${controlText('secondary.enable-vm-functions', 1)} and no VM function is allowed: it always exits`,
   'tpr.threshold': ({ control = '' }, _, vmcs) =>
     `${controlText(control, 1)} and the virtual task priority is below ${fieldText(vmcs, 'TPR_THRESHOLD')}`,
   'ept.violation': (cause) => `${entryText(cause)} does not allow it`,
@@ -32,6 +40,8 @@ const rows: Readonly<Record<string, (cause: ExitCause, exit: Exit, vmcs: Vmcs | 
   'ept.reserved': (cause) => `${entryText(cause)} has reserved bit ${cause.bit} set`,
   'ept.memory-type': (cause) => `${entryText(cause)} has a reserved memory type in bits 5:3`,
 };
+
+const PAGE_FAULT = 14;
 
 const bitOf = (vmcs: Vmcs | undefined, bit: number): number =>
   vmcs === undefined ? 1 : (vmcs.get32('EXCEPTION_BITMAP') >>> bit) & 1;

@@ -8,8 +8,7 @@ import type { MachineEvent } from '../../machine/core/event';
 import type { Exit } from '../../machine/core/exit';
 import { Fault } from '../../machine/core/fault';
 import { state as layout } from '../../machine/core/layout';
-import type { CoreMemory } from '../../machine/core/memory';
-import { CpuState } from '../../machine/core/state';
+import type { CpuState } from '../../machine/core/state';
 import { requireCpl0 } from '../../machine/cpu/privilege';
 import { supportsInstruction } from '../../machine/cpu/slow-instructions';
 import type { VirtualCpu } from '../../machine/virtual-cpu';
@@ -26,6 +25,7 @@ import { textOf, withInstruction } from '../instruction';
 import type { Item } from '../item';
 import type { Session } from '../session';
 import { codeAddress, currentAddress } from '../vcpu-view';
+import { boundaryItems } from './boundaries';
 import { exitItems, explainExit, pageFaultText } from './explain-exit';
 import { supposing } from './looking';
 import { type Verdict, verdictOf } from './verdict';
@@ -40,6 +40,15 @@ const answer = (text: string, items: Item[] = []): Answer => ({ text, items });
 
 const mnemonic = (instruction: Instruction): string => (Mnemonic[instruction.mnemonic] as string).toUpperCase();
 
+/** What else can make the guest exit here. */
+const otherwise = (vmx: Vmx): Item[] => [
+  {
+    name: 'besides the instruction',
+    meaning: 'exceptions, and what is looked at between instructions',
+    children: () => boundaryItems(vmx),
+  },
+];
+
 /** What the next instruction of a vCPU will do, as far as VT-x has to do with it. Nothing is executed. */
 export const whyNext = (session: Session, index: number): Answer => {
   const vcpu = session.vcpu(index);
@@ -52,7 +61,8 @@ export const whyNext = (session: Session, index: number): Answer => {
       vmx?.nonRoot === true
         ? inGuest(session, vcpu, vmx, instruction, verdictOf(vmx, instruction))
         : inRoot(vcpu, instruction);
-    return answer(`${text}: ${said.text}`, said.items);
+    const items = vmx?.nonRoot === true ? [...said.items, ...otherwise(vmx)] : said.items;
+    return answer(`${text}: ${said.text}`, items);
   });
   return found ?? answer(`nothing can be read at ${hex(at)}`);
 };
@@ -113,31 +123,18 @@ const inRoot = (vcpu: VirtualCpu, instruction: Instruction): Answer => {
 };
 
 /** The exception of a VMX instruction in root operation, found on a copy. */
-const refusalOf = ({ cpu, state }: VirtualCpu, vmx: Vmx, instruction: Instruction): Fault | undefined => {
+const refusalOf = ({ cpu }: VirtualCpu, vmx: Vmx, instruction: Instruction): Fault | undefined => {
   try {
     if (instruction.mnemonic !== Mnemonic.Vmxon) requireOperation(vmx, mnemonic(instruction).toLowerCase());
     checkMode(cpu, instruction);
     requireCpl0(cpu, mnemonic(instruction).toLowerCase());
     if (instruction.mnemonic === Mnemonic.Vmxon && !vmx.on)
-      vmxInstructions.get(Mnemonic.Vmxon)?.(supposing(vmx, { state: scratchOf(state) }), instruction);
+      vmxInstructions.get(Mnemonic.Vmxon)?.(supposing(vmx, {}), instruction);
     return undefined;
   } catch (fault) {
     if (fault instanceof Fault) return fault;
     throw fault;
   }
-};
-
-/** Registers to be written to without consequences. */
-const scratchOf = (state: CpuState): CpuState => {
-  const words = state.memory.u32.slice(state.base >>> 2, (state.base + layout.transient) >>> 2);
-  const { buffer } = words;
-  const views = {
-    u32: words,
-    i32: new Int32Array(buffer),
-    u64: new BigUint64Array(buffer),
-    f64: new Float64Array(buffer),
-  };
-  return new CpuState(views as unknown as CoreMemory, state.index, 0);
 };
 
 /** What the last step of a vCPU did, as far as that is known. */

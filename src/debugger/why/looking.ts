@@ -4,8 +4,10 @@
  */
 
 import { Fault } from '../../machine/core/fault';
+import { state as layout } from '../../machine/core/layout';
+import type { CoreMemory } from '../../machine/core/memory';
 import type { AccessSize, PhysicalMemory } from '../../machine/core/physical';
-import type { CpuState } from '../../machine/core/state';
+import { CpuState } from '../../machine/core/state';
 import type { Cpu, LinearMemory } from '../../machine/cpu/cpu';
 import type { ControlBits } from '../../machine/vmx/control-bits';
 import type { Vmcs } from '../../machine/vmx/vmcs';
@@ -57,6 +59,19 @@ const supposed = (vmcs: Vmcs, field: NonNullable<Supposition['field']>): Vmcs =>
     get32: (name: FieldName): number => Number(BigInt.asUintN(32, field(name) ?? vmcs.get(name))),
   });
 
+/** Registers to be written to without consequences. */
+export const scratchOf = (state: CpuState): CpuState => {
+  const words = state.memory.u32.slice(state.base >>> 2, (state.base + layout.transient) >>> 2);
+  const { buffer } = words;
+  const views = {
+    u32: words,
+    i32: new Int32Array(buffer),
+    u64: new BigUint64Array(buffer),
+    f64: new Float64Array(buffer),
+  };
+  return new CpuState(views as unknown as CoreMemory, state.index, 0);
+};
+
 /** VT-x of a vCPU under a supposition. */
 export const supposing = (vmx: Vmx, { state, controls, field, byte }: Supposition): Vmx => {
   const { current } = vmx;
@@ -64,7 +79,7 @@ export const supposing = (vmx: Vmx, { state, controls, field, byte }: Suppositio
     linear: lookedAt(vmx.cpu),
     surroundings: withChanges(vmx.cpu.surroundings, { emit: () => {} }),
     physical: lookedAtPhysical(vmx.cpu.physical, byte),
-    ...(state === undefined ? {} : { state }),
+    state: scratchOf(state ?? vmx.cpu.state),
   });
   const asked = withChanges(vmx, {
     cpu,

@@ -6,6 +6,8 @@
 import { type Instruction, Mnemonic } from 'iced-x86';
 import type { Exit } from '../../machine/core/exit';
 import { Fault } from '../../machine/core/fault';
+import { state as layout } from '../../machine/core/layout';
+import { control } from '../../machine/vmx/control-bits';
 import { interceptOf } from '../../machine/vmx/intercepts';
 import type { Vmx } from '../../machine/vmx/vmx';
 import { hex } from '../../x86/address';
@@ -13,7 +15,7 @@ import { bitName, cr0Bits, cr4Bits } from '../../x86/control-registers';
 import { controlWords } from '../../x86/vmx/controls';
 import type { FieldName } from '../../x86/vmx/fields';
 import { bitmapBitText, controlText, fieldText } from './control-words';
-import { type Supposition, supposing } from './looking';
+import { type Supposition, scratchOf, supposing } from './looking';
 
 export type Verdict =
   | { readonly kind: 'exits'; readonly exit: Exit }
@@ -45,7 +47,10 @@ export const verdictOf = (vmx: Vmx, instruction: Instruction, given: Supposition
       return exit instanceof Fault ? undefined : exit;
     },
   };
-  return { kind: 'stays', because: [byBitmap, byControls, byTargets, byMask].flatMap((way) => way(asked)) };
+  return {
+    kind: 'stays',
+    because: [byBitmap, byControls, byTargets, byMask, byPauseLoop].flatMap((way) => way(asked)),
+  };
 };
 
 interface Asked {
@@ -85,7 +90,9 @@ const byTargets = ({ vmx, exitIf }: Asked): string[] => {
   const target = ([0, 1, 2, 3] as const)
     .map((n): FieldName => `CR3_TARGET_VALUE${n}`)
     .find((name) => vmx.current?.get(name) === cause.value);
-  return target === undefined ? [] : [`the value ${hex(cause.value ?? 0n)} is ${target}`];
+  return target === undefined
+    ? []
+    : [`${controlText('primary.cr3-load-exiting', 1)}, but the value ${hex(cause.value ?? 0n)} is ${target}`];
 };
 
 const ONES = 0xffff_ffff_ffff_ffffn;
@@ -110,15 +117,37 @@ const byMask = ({ vmx, instruction, exitIf }: Asked): string[] => {
       const bit = other.bit ?? 0;
       const which =
         (owned >> BigInt(bit)) & 1n
-          ? `${shadow} bit ${named(bit)} is as it is written`
+          ? `${mask} bit ${named(bit)} is 1, but ${shadow} has there what is written`
           : `${mask} bit ${named(bit)} is 0`;
-      return [other.value === undefined ? which : `the value is ${fieldText(current, shadow)} in every bit`];
+      return [
+        other.value === undefined
+          ? which
+          : `the value is ${fieldText(current, shadow)} in every bit of ${fieldText(current, mask)}`,
+      ];
     }
     const differing = own.value === undefined ? [own.bit ?? 0] : bitsOf((own.value ^ shown) & ~owned & writes);
     return [
       `${fieldText(current, mask)} has none of the bits in which the value differs from ${fieldText(current, shadow)}: ${differing.map(named).join(', ')}`,
     ];
   });
+};
+
+/** A loop of PAUSE that has lasted long enough. */
+const byPauseLoop = ({ vmx, instruction, given, exitIf }: Asked): string[] => {
+  if (instruction.mnemonic !== Mnemonic.Pause) return [];
+  const state = scratchOf(given.state ?? vmx.cpu.state);
+  state.setU32(layout.pauseFirst, 1);
+  state.setF64(layout.pauseLast, vmx.cpu.surroundings.now());
+  state.setF64(layout.pauseStart, Number.NEGATIVE_INFINITY);
+  const controls = given.controls ?? vmx.controls;
+  const ple = control.pauseLoop;
+  if (exitIf({ state, controls: { ...controls, secondary: controls.secondary | ple } }) === undefined) return [];
+  const id = 'secondary.pause-loop-exiting';
+  if (!(controls.secondary & ple)) return [controlText(id, 0)];
+  const { current } = vmx;
+  return [
+    `${controlText(id, 1)}, but this is no loop of PAUSEs at most ${fieldText(current, 'PLE_GAP')} apart that has lasted for ${fieldText(current, 'PLE_WINDOW')}`,
+  ];
 };
 
 const bitsOf = (value: bigint): number[] =>
