@@ -5,7 +5,7 @@ import type { VirtualCpu } from '../../machine/virtual-cpu';
 import { peekRegion } from '../../machine/vmx/region';
 import type { FieldWriter, Vmcs } from '../../machine/vmx/vmcs';
 import { hex } from '../../x86/address';
-import type { FieldName } from '../../x86/vmx/fields';
+import { type FieldName, groupOf, vmcsFields } from '../../x86/vmx/fields';
 
 export interface VmcsView {
   /** Physical, of its region. */
@@ -26,8 +26,19 @@ const ofSlot = ({ index, vmx }: VirtualCpu, vmcs: Vmcs): VmcsView => ({
   launched: vmcs.launched,
   vcpu: index,
   get: (name) => vmcs.get(name),
-  writer: (name) => vmcs.writer(name),
+  writer: (name) => writerOf(vmcs, name),
 });
+
+/** An exit stamps its information fields through the reason; one that is a failed entry writes the qualification alone. */
+const writerOf = (vmcs: Vmcs, name: FieldName): FieldWriter => {
+  const own = vmcs.writer(name);
+  const exit = vmcs.writer('VM_EXIT_REASON');
+  const failedEntry = vmcs.get32('VM_EXIT_REASON') >>> 31 === 1;
+  const written = failedEntry
+    ? name === 'EXIT_QUALIFICATION'
+    : groupOf(vmcsFields[name].encoding) === 'information' && name !== 'VM_INSTRUCTION_ERROR';
+  return written && exit.by === 'exit' && exit.step >= own.step ? exit : own;
+};
 
 /** The one that VMREAD and VMWRITE work on. */
 export const currentVmcs = (vcpu: VirtualCpu): VmcsView | undefined => {

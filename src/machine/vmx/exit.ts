@@ -69,7 +69,8 @@ export const saveGuest = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, changed: 
   const entry = vmcs.get32('VM_ENTRY_CONTROLS');
   const long = state.getU32(layout.efer) & EFER.LMA ? entry | control.guest64 : entry & ~control.guest64;
   put('VM_ENTRY_CONTROLS', BigInt(long >>> 0));
-  vmcs.set32('VM_ENTRY_INTR_INFO_FIELD', vmcs.get32('VM_ENTRY_INTR_INFO_FIELD') & ~ENTRY_INFO_VALID);
+  const injected = vmcs.get32('VM_ENTRY_INTR_INFO_FIELD') & ~ENTRY_INFO_VALID;
+  put('VM_ENTRY_INTR_INFO_FIELD', BigInt(injected >>> 0));
 };
 
 const setSegment = (
@@ -90,6 +91,8 @@ const BUSY_TSS = 0x8b;
 export const loadHost = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, nmiBlocking: number): Abort | undefined => {
   const { state } = cpu;
   const long = (controls.exit & control.host64) !== 0;
+  // Before the segments: in virtual-8086 mode their limits mean something else.
+  state.rflags = 2;
   state.cr0 = (state.cr0 & CR0_KEPT) | (vmcs.get('HOST_CR0') & ~CR0_KEPT);
   state.cr3 = vmcs.get('HOST_CR3');
   state.cr4 = long ? vmcs.get('HOST_CR4') | BigInt(CR4.PAE) : vmcs.get('HOST_CR4') & ~BigInt(CR4.PCIDE);
@@ -122,7 +125,6 @@ export const loadHost = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, nmiBlockin
 
   state.rip = vmcs.get('HOST_RIP');
   state.rsp = vmcs.get('HOST_RSP');
-  state.rflags = 2;
   state.cpl = 0;
   state.setU32(layout.interruptibility, nmiBlocking);
   state.setU32(layout.activity, 0);

@@ -45,6 +45,8 @@ test('the current VMCS by groups, each field with its value in words, encoding a
   expect(reason).toMatchObject({ bits: 10n, meaning: 'CPUID' });
   expect(part(reason, 'encoding')).toMatchObject({ bits: 0x4402n });
   expect(part(reason, 'written by')?.meaning).toMatch(/^a VM exit at 0x\w+ guest\+0x2 guest.asm:\d+, step \d+$/);
+  const length = itemAt(session, 'VMCS', 'Exit information', 'VM_EXIT_INSTRUCTION_LEN');
+  expect(part(length, 'written by')?.meaning).toMatch(/^a VM exit at/);
   const rip = itemAt(session, 'VMCS', 'Guest state', 'GUEST_RIP');
   expect(rip).toMatchObject({ bits: symbol(session, 'guest') + 2n, meaning: 'guest+0x2' });
   expect(part(itemAt(session, 'VMCS', 'Host state', 'HOST_RIP'), 'written by')?.meaning).toMatch(/^VMWRITE at 0x/);
@@ -131,6 +133,36 @@ test('a field that was set is what the guest gets', async () => {
   set(session, 'GUEST_RIP', value(session, 'GUEST_RIP') - 2n);
   await session.continue();
   expect(value(session, 'VM_EXIT_REASON')).toBe(10n);
+});
+
+test('an edit is repeated with the log', async () => {
+  const { machine } = await atExit();
+  const start = machine.snapshot();
+  const edit = {
+    kind: 'vmcs',
+    vcpu: 0,
+    address: machine.cpus[0]?.vmx?.pointer ?? 0n,
+    field: 'GUEST_RSP',
+    value: 0x40n,
+  } as const;
+  machine.input(edit);
+  machine.runTo(machine.counters.step + 20);
+  const { step } = machine.counters;
+  const hash = machine.stateHash();
+  machine.restore(start);
+  expect(machine.cpus[0]?.vmx?.current?.get('GUEST_RSP')).not.toBe(0x40n);
+  machine.runTo(step);
+  expect(machine.stateHash()).toBe(hash);
+});
+
+test('names are completed', async () => {
+  const session = await atExit();
+  const sources = session.environment(0).sources.filter(({ kind }) => kind === 'VMCS field');
+  const complete = (prefix: string): readonly string[] => sources.flatMap(({ beginning }) => beginning(prefix, 300));
+  expect(complete('guest_rs')).toEqual(['GUEST_RSP']);
+  expect(complete('vmcs.HOST_RI')).toEqual(['vmcs.HOST_RIP']);
+  expect(complete('vmcs.po')).toEqual(['vmcs.pointer', 'vmcs.POSTED_INTR_NV', 'vmcs.POSTED_INTR_DESC_ADDR']);
+  expect(complete('GUEST_CR0.p')).toEqual(['GUEST_CR0.pe', 'GUEST_CR0.pg']);
 });
 
 test('looking changes nothing', async () => {
