@@ -363,6 +363,7 @@ test('the entries say what they hold', () => {
       vpid: 0,
       pcid: undefined,
       ep4ta: undefined,
+      eptRights: 7,
     },
     {
       instruction: false,
@@ -377,6 +378,7 @@ test('the entries say what they hold', () => {
       vpid: 0,
       pcid: 0,
       ep4ta: undefined,
+      eptRights: 7,
     },
   ]);
   expect(bare.of('tlb-fill')).toEqual([

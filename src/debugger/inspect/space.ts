@@ -2,28 +2,30 @@
 
 import { type MappedRange, mappedRanges } from '../../machine/cpu/address-space';
 import type { Cpu } from '../../machine/cpu/cpu';
+import { type AddressView, presentView } from '../../machine/cpu/look';
 import { isIa32e } from '../../machine/cpu/mode';
 import { hex } from '../../x86/address';
 import type { Item } from '../item';
-import { sizeText } from './walk';
+import { sizeText } from './size-text';
 
 /** Rows before the list goes on in a row of its own. */
 const ROWS = 200;
 
 /** From a linear address on, in the order of the tables: in 64-bit mode the lower half first. */
-export const spaceItems = (cpu: Cpu, from = 0): Item[] => {
+export const spaceItems = (cpu: Cpu, from = 0, side?: AddressView): Item[] => {
+  const view = side ?? presentView(cpu);
   const items: Item[] = [];
-  for (const range of mappedRanges(cpu, from)) {
-    const first = addressOf(cpu, range.from);
+  for (const range of mappedRanges(cpu, from, view)) {
+    const first = addressOf(view, range.from);
     if (items.length === ROWS) {
       items.push({
         name: `from ${hex(first)}`,
         meaning: 'more ranges',
-        children: () => spaceItems(cpu, range.from),
+        children: () => spaceItems(cpu, range.from, side),
       });
       break;
     }
-    items.push(rangeItem(cpu, range));
+    items.push(rangeItem(view, range, side === undefined ? 'linear' : 'guest'));
   }
   return items;
 };
@@ -44,19 +46,26 @@ export const mappedText = (cpu: Cpu): string => {
 };
 
 /** A page's first address: bits 63:48 copy bit 47. */
-const addressOf = (cpu: Cpu, page: number): bigint => {
+const addressOf = ({ state }: AddressView, page: number): bigint => {
   const address = BigInt(page) << 12n;
-  return isIa32e(cpu.state) ? BigInt.asUintN(64, BigInt.asIntN(48, address)) : address;
+  return isIa32e(state) ? BigInt.asUintN(64, BigInt.asIntN(48, address)) : address;
 };
 
-const rangeItem = (cpu: Cpu, { from, to, writable, user, noExecute, frame }: MappedRange): Item => {
-  const first = addressOf(cpu, from);
-  const last = addressOf(cpu, to - 1) + 0xfffn;
+const rangeItem = (
+  view: AddressView,
+  { from, to, writable, user, noExecute, frame }: MappedRange,
+  space: 'linear' | 'guest',
+): Item => {
+  const first = addressOf(view, from);
+  const last = addressOf(view, to - 1) + 0xfffn;
   const rights = [writable ? 'R/W' : 'read-only', user ? 'user' : 'supervisor', ...(noExecute ? ['XD'] : [])].join(' ');
-  const physical = frame === undefined ? 'scattered' : `physical ${hex(BigInt(frame) << 12n)}`;
+  const physical =
+    frame === undefined
+      ? 'scattered'
+      : `${view.eptPointer === undefined ? '' : 'guest-'}physical ${hex(BigInt(frame) << 12n)}`;
   return {
     name: `${hex(first)}-${hex(last)}`,
     meaning: `${sizeText((to - from) * 4096)}, ${rights}, ${physical}`,
-    memory: { space: 'linear', address: first },
+    memory: { space, address: first },
   };
 };

@@ -2,7 +2,7 @@
 
 import { access as kinds } from '../../machine/core/layout';
 import type { Cpu } from '../../machine/cpu/cpu';
-import { explainWalk, judgeAccess, type WalkStep } from '../../machine/cpu/look';
+import { type AddressView, explainWalk, judgeAccess, presentView, type WalkStep } from '../../machine/cpu/look';
 import { pagingMode } from '../../machine/cpu/page-walk';
 import { type AccessKind, type Accessor, accessor } from '../../machine/cpu/paging';
 import { hex, type LinearAddress } from '../../x86/address';
@@ -10,6 +10,8 @@ import { gather, piecesWidth } from '../../x86/bit-pieces';
 import { explain } from '../explain';
 import { fieldsOfStep } from '../fields/paging';
 import type { Item } from '../item';
+import { eptItems, eptRefusal, eptVerdict, guestItem } from './ept-walk';
+import { sizeText } from './size-text';
 
 /** An access to be judged: by the current ring unless `user` says otherwise. */
 export interface Access {
@@ -17,48 +19,63 @@ export interface Access {
   readonly user?: boolean;
 }
 
-/** One item a level, then where the address leads, then the verdicts: on one access, or on all kinds. */
-export const walkItems = (cpu: Cpu, address: LinearAddress, access?: Access): Item[] => {
-  const steps = explainWalk(cpu, address);
+/**
+ * One item a level, then where the address leads, then the verdicts: on one access, or on all kinds. Under EPT each entry, and
+ * the page, has its walk through EPT. @param side the space of the guest whose hypervisor runs, where that is meant
+ */
+export const walkItems = (cpu: Cpu, address: LinearAddress, access?: Access, side?: AddressView): Item[] => {
+  const view = side ?? presentView(cpu);
+  const steps = explainWalk(cpu, address, view);
   const verdicts = access === undefined ? allAccesses : [access];
+  const subject = { cpu, view, own: side === undefined };
   return [
-    ...steps.map((step) => stepItem(cpu, address, step)),
-    leadsTo(steps, address),
-    ...verdicts.map((one) => verdictItem(cpu, address, one)),
+    ...steps.map((step) => stepItem(subject, address, step)),
+    ...leadsTo(subject, steps, address),
+    ...verdicts.map((one) => verdictItem(subject, address, one)),
   ];
 };
 
 /** Where a walk leads, in words: `physical 0x1000, page of 4 KiB`. */
-export const walkText = (cpu: Cpu, address: LinearAddress): string =>
-  leadsTo(explainWalk(cpu, address), address).meaning ?? '';
+export const walkText = (cpu: Cpu, address: LinearAddress, view = presentView(cpu)): string =>
+  leadsTo({ cpu, view, own: false }, explainWalk(cpu, address, view), address).at(-1)?.meaning ?? '';
+
+/** Whose tables; the fields of one's own can be named and set. */
+interface Walked {
+  readonly cpu: Cpu;
+  readonly view: AddressView;
+  readonly own: boolean;
+}
 
 const allAccesses: readonly Access[] = [false, true].flatMap((user) =>
   (['read', 'write', 'execute'] as const).map((kind) => ({ kind, user })),
 );
 
-const stepItem = (cpu: Cpu, address: LinearAddress, step: WalkStep): Item => {
+const stepItem = ({ cpu, view, own }: Walked, address: LinearAddress, step: WalkStep): Item => {
   const { level, entry, entryAddress, entryPhysical, register } = step;
-  const bytes = pagingMode(cpu.state) === '32-bit' ? 4 : 8;
+  const bytes = pagingMode(view.state) === '32-bit' ? 4 : 8;
+  const settable = own && !register ? ({ settable: true } as const) : {};
   const name = `${level.toLowerCase()}.${hex(address)}`;
   return {
     name: level,
     bits: entry,
     size: bytes,
     meaning: `at ${register ? 'PDPTE register, loaded from ' : ''}${hex(entryAddress)}: ${stepText(step)}`,
-    expression: name,
-    ...(register ? {} : { settable: true }),
+    ...(own ? { expression: name } : {}),
+    ...settable,
     memory: { space: 'phys', address: entryPhysical },
-    children: () =>
-      Object.entries(fieldsOfStep(step, bytes)).map(
+    children: () => [
+      ...Object.entries(fieldsOfStep(step, bytes)).map(
         ([field, { pieces, meaning }]): Item => ({
           name: field,
           bits: gather(entry, pieces),
           width: piecesWidth(pieces),
           meaning,
-          expression: `${name}.${field}`,
-          ...(register ? {} : { settable: true }),
+          ...(own ? { expression: `${name}.${field}` } : {}),
+          ...settable,
         }),
       ),
+      ...eptItems(cpu, entryAddress, view),
+    ],
   };
 };
 
@@ -75,13 +92,19 @@ const stepText = ({ present, register, writable, user, noExecute, accessed, leaf
   ].join(' ');
 };
 
-const leadsTo = (steps: readonly WalkStep[], address: LinearAddress): Item => {
+const leadsTo = ({ cpu, view }: Walked, steps: readonly WalkStep[], address: LinearAddress): Item[] => {
   const last = steps.at(-1);
-  if (last === undefined) return physicalItem(address & 0xffff_ffffn, 'paging is off');
-  if (last.leaf !== undefined)
-    return physicalItem(last.leaf.physical + (address & 0xfffn), `page of ${sizeText(last.leaf.size)}`);
+  const through = (guest: bigint, meaning: string): Item[] =>
+    view.eptPointer === undefined
+      ? [physicalItem(guest, meaning)]
+      : [guestItem(cpu, guest, meaning, view), eptVerdict(cpu, guest, view)];
+  if (pagingMode(view.state) === 'none') return through(address & 0xffff_ffffn, 'paging is off');
+  if (last?.leaf !== undefined)
+    return through(last.leaf.physical + (address & 0xfffn), `page of ${sizeText(last.leaf.size)}`);
+  if (last?.refused === undefined)
+    return [{ name: 'physical', meaning: 'not reached: EPT does not let the walk read an entry', mark: 'denied' }];
   const why = last.refused === 'walk.reserved' ? 'a reserved bit is set' : 'bit P is 0';
-  return { name: 'physical', meaning: `not mapped: ${why} in the ${last.level}`, mark: 'denied' };
+  return [{ name: 'physical', meaning: `not mapped: ${why} in the ${last.level}`, mark: 'denied' }];
 };
 
 const physicalItem = (bits: bigint, meaning: string): Item => ({
@@ -92,19 +115,15 @@ const physicalItem = (bits: bigint, meaning: string): Item => ({
   memory: { space: 'phys', address: bits },
 });
 
-const verdictItem = (cpu: Cpu, address: LinearAddress, { kind, user = cpu.state.cpl === 3 }: Access): Item => {
+const verdictItem = (
+  { cpu, view }: Walked,
+  address: LinearAddress,
+  { kind, user = view.state.cpl === 3 }: Access,
+): Item => {
   const who: Accessor = user ? accessor.user : accessor.supervisor;
-  const why = judgeAccess(cpu, address, kinds[kind] as AccessKind, who);
+  const why = judgeAccess(cpu, address, kinds[kind] as AccessKind, who, view);
   const name = `${user ? 'user' : 'supervisor'} ${kind}`;
-  return why === undefined ? { name, meaning: 'allowed' } : { name, meaning: explain(why), mark: 'denied' };
-};
-
-export const sizeText = (bytes: number): string => {
-  for (const [unit, size] of [
-    ['TiB', 2 ** 40],
-    ['GiB', 2 ** 30],
-    ['MiB', 2 ** 20],
-  ] as const)
-    if (bytes >= size && bytes % size === 0) return `${bytes / size} ${unit}`;
-  return `${bytes / 1024} KiB`;
+  if (why !== undefined) return { name, meaning: explain(why), mark: 'denied' };
+  const beyond = eptRefusal(cpu, address, kind, view);
+  return beyond === undefined ? { name, meaning: 'allowed' } : { name, meaning: beyond, mark: 'denied' };
 };

@@ -7,6 +7,7 @@
 import { CR4, EFER } from '../../x86/control-registers';
 import { state as layout } from '../core/layout';
 import type { Cpu } from './cpu';
+import { type AddressView, peekGuestPhysical, presentView } from './look';
 import { type PagingMode, pagingMode } from './page-walk';
 
 export interface MappedRange {
@@ -16,7 +17,7 @@ export interface MappedRange {
   readonly writable: boolean;
   readonly user: boolean;
   readonly noExecute: boolean;
-  /** Number of the first physical page where the whole range is contiguous there. */
+  /** Number of the first physical page, guest-physical under EPT, where the whole range is contiguous there. */
   readonly frame: number | undefined;
 }
 
@@ -53,22 +54,23 @@ class Listing {
     private readonly cpu: Cpu,
     private readonly mode: Exclude<PagingMode, 'none'>,
     private readonly first: number,
+    private readonly view: AddressView,
   ) {
     this.shape = shapes[mode];
     this.beyond = (-(2 ** (cpu.model.physicalBits - 32)) | 0) & 0xfffff;
   }
 
   *ranges(): Generator<MappedRange> {
-    const cr3 = this.cpu.state.getU32(layout.cr3);
+    const cr3 = this.view.state.getU32(layout.cr3);
     if (this.mode === 'pae') {
       const span = this.shape.spans[0] as number;
       for (let slot = 0; slot < 4; slot++) {
-        const low = this.cpu.state.getU32(layout.pdpte + slot * 8);
-        const high = this.cpu.state.getU32(layout.pdpte + slot * 8 + 4);
+        const low = this.view.state.getU32(layout.pdpte + slot * 8);
+        const high = this.view.state.getU32(layout.pdpte + slot * 8 + 4);
         if (low & 1) yield* this.table(frameOf(low, high), 1, slot * span, FULL);
       }
     } else {
-      const high = this.mode === '4-level' ? this.cpu.state.getU32(layout.cr3 + 4) : 0;
+      const high = this.mode === '4-level' ? this.view.state.getU32(layout.cr3 + 4) : 0;
       yield* this.table(frameOf(cr3, high), 0, 0, FULL);
     }
     if (this.pending) yield this.pending;
@@ -157,7 +159,8 @@ class Listing {
     const low = words[(index * bytes) >>> 2] as number;
     if (!(low & 1)) return undefined;
     const high = bytes === 8 ? (words[index * 2 + 1] as number) : 0;
-    const { state, model } = this.cpu;
+    const { model } = this.cpu;
+    const { state } = this.view;
     const nx = (state.getU32(layout.efer) & EFER.NXE) !== 0;
     if (high & this.beyond || (high >>> 31 && !nx)) return undefined;
     const rights = (low & (RW | US)) | (high >>> 31 ? XD : 0);
@@ -177,7 +180,11 @@ class Listing {
   private words(frame: number): Uint32Array {
     let words = this.tables.get(frame);
     if (words === undefined) {
-      words = new Uint32Array(this.cpu.physical.peekBytes(frame * 4096, 4096).slice().buffer);
+      const host = peekGuestPhysical(this.cpu, frame * 4096, this.view);
+      words =
+        host === undefined
+          ? new Uint32Array(1024)
+          : new Uint32Array(this.cpu.physical.peekBytes(host, 4096).slice().buffer);
       this.tables.set(frame, words);
     }
     return words;
@@ -189,8 +196,8 @@ const frameOf = (low: number, high: number): number => (low >>> 12) + (high & 0x
 /** Rights of an access through both: what one forbids is forbidden. */
 const join = (above: number, below: number): number => (above & below & FULL) | ((above | below) & XD);
 
-/** Ranges that end behind a page, lazily; none while paging is off. */
-export const mappedRanges = (cpu: Cpu, first = 0): Generator<MappedRange> => {
-  const mode = pagingMode(cpu.state);
-  return mode === 'none' ? (function* () {})() : new Listing(cpu, mode, first).ranges();
+/** Ranges that end behind a page, lazily; none while paging is off. Tables that EPT hides map nothing. */
+export const mappedRanges = (cpu: Cpu, first = 0, view = presentView(cpu)): Generator<MappedRange> => {
+  const mode = pagingMode(view.state);
+  return mode === 'none' ? (function* () {})() : new Listing(cpu, mode, first, view).ranges();
 };

@@ -16,6 +16,8 @@ import { verdict } from './walk-verdict';
 export interface AddressView {
   readonly state: CpuState;
   readonly eptPointer: bigint | undefined;
+  /** By which what is cached of it is tagged. */
+  readonly vpid?: number;
 }
 
 /** The address space that is in force. */

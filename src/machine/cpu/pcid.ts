@@ -2,8 +2,12 @@
 
 import { CR4 } from '../../x86/control-registers';
 import { state as layout } from '../core/layout';
+import type { CpuState } from '../core/state';
 import type { Cpu } from './cpu';
 
-/** PCID of the present address space: 0 unless CR4.PCIDE. */
-export const currentPcid = (cpu: Cpu): number =>
-  cpu.state.getU32(layout.cr4) & CR4.PCIDE ? cpu.state.getU32(layout.cr3) & 0xfff : 0;
+/** PCID of an address space: 0 unless CR4.PCIDE. */
+export const pcidOf = (state: CpuState): number =>
+  state.getU32(layout.cr4) & CR4.PCIDE ? state.getU32(layout.cr3) & 0xfff : 0;
+
+/** PCID of the present one. */
+export const currentPcid = ({ state }: Cpu): number => pcidOf(state);

@@ -95,6 +95,8 @@ export interface TlbEntry {
   readonly pcid: number | undefined;
   /** The root table of the EPT that it went through. */
   readonly ep4ta: bigint | undefined;
+  /** What that EPT allows: 1 read, 2 write, 4 execute; all without one. */
+  readonly eptRights: number;
 }
 
 export class Tlb {
@@ -412,6 +414,7 @@ export class Tlb {
           global: (rights & right.global) !== 0,
           vpid: id >>> 16,
           pcid: id & ALL_PCIDS ? undefined : id & 0xfff,
+          eptRights: ((rights / right.eptNoRead) & 7) ^ 7,
           ep4ta: above & WITH_EPT ? BigInt(root + (above & 0xff) * 2 ** 32) << 12n : undefined,
         };
       }

@@ -53,5 +53,6 @@ export const guestSideOf = (cpu: Cpu, vmcs: Vmcs): AddressView => {
   state.efer = long ? efer | BigInt(EFER.LME | EFER.LMA) : efer & ~BigInt(EFER.LMA);
   if (eptPointer === undefined && state.getU32(layout.cr0) & CR0.PG && pagingMode(state) === 'pae')
     loadPdptes(cpu, state);
-  return { state, eptPointer };
+  const vpid = controls.secondary & control.enableVpid ? vmcs.get32('VIRTUAL_PROCESSOR_ID') : 0;
+  return { state, eptPointer, vpid };
 };
