@@ -29,6 +29,8 @@ export const stackTrace = (
     made ??= context.session.codeView(vcpu);
     return made;
   };
+  /** Of a guest whose hypervisor runs the addresses are not those that are in force. */
+  const spaceOf = ({ side }: Frame) => (found[0]?.side?.name === 'root' && side?.name === 'guest' ? 'guest' : 'linear');
   const stackFrame = (one: Frame, index: number): DebugProtocol.StackFrame => {
     const hasSource = info.lines.at(one.site) !== null;
     const position = positionOf(context, hasSource ? one.site : one.address, view);
@@ -38,7 +40,7 @@ export const stackTrace = (
       name: nameOf(context, one, format),
       line: position?.line ?? 0,
       column: position?.column ?? 0,
-      instructionPointerReference: placeText({ space: 'linear', address: one.address, ...elsewhere }),
+      instructionPointerReference: placeText({ space: spaceOf(one), address: one.address, ...elsewhere }),
       ...(position === undefined ? {} : { source: position.source }),
       canRestart: whyNoRestart(found, index, info) === undefined,
       ...(moduleId === undefined ? {} : { moduleId }),

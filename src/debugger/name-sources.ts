@@ -18,6 +18,7 @@ import type { Value } from './expression/evaluator';
 import { fieldNamesBeginning, findField, setField } from './fields/names';
 import type { ProgramInfo } from './program-info';
 import { naturalSize, type RegisterPlace } from './registers';
+import { guestSide } from './sides';
 import { exitReasonNames, vmcsNames } from './vmcs/names';
 
 export interface NameSource {
@@ -126,15 +127,17 @@ const frameNames = ({ rip, rsp, rbp }: OuterFrame): NameSource => {
   };
 };
 
-/** Positions in the run, and which vCPU it is. */
+/** Positions in the run, which vCPU it is, and by what the guest of its current VMCS is told apart: 0 where it has none. */
 const counterNames = ({ machine, vcpu }: Named): NameSource => {
-  const read: Readonly<Record<string, () => number>> = {
+  const read: Readonly<Record<string, () => number | bigint>> = {
     step: () => machine.counters.step,
     retired: () => machine.counters.retired,
     vtime: () => machine.counters.vtime,
     vcpu: () => vcpu.index,
+    vpid: () => guestSide(vcpu).vpid ?? 0,
+    eptp: () => guestSide(vcpu).eptPointer ?? 0n,
   };
-  const find = (name: string): (() => number) | undefined =>
+  const find = (name: string): (() => number | bigint) | undefined =>
     Object.hasOwn(read, name.toLowerCase()) ? read[name.toLowerCase()] : undefined;
   return {
     kind: 'counter',

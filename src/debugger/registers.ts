@@ -3,6 +3,7 @@
  * name is a place that reads and says which register of the input log a write becomes.
  */
 
+import { state as layout } from '../machine/core/layout';
 import { type CpuState, CS, type SegmentIndex, SS } from '../machine/core/state';
 import { LONG, modeOf } from '../machine/cpu/mode';
 import { cr0Bits, cr4Bits, dr6Bits, dr7Bits, eferBits, type RegisterBits } from '../x86/control-registers';
@@ -184,6 +185,10 @@ export const registerPlaces = (state: CpuState, taskPriority: () => number): Rea
   places.set(
     'cpl',
     readOnly(1, () => BigInt(state.cpl)),
+  );
+  places.set(
+    'nonroot',
+    readOnly(1, () => BigInt(state.getU32(layout.vmxNonRoot))),
   );
   for (const name of fixedBits) {
     const place = places.get(name);

@@ -130,3 +130,34 @@ test('in the guest the call stack is the guest’s, and before VMXON it has no s
   await to('guest.cpuid');
   expect(framesOf(vcpu, session.info).map(({ side }) => side)).toEqual([{ name: 'guest' }]);
 });
+
+test('a breakpoint at an address that guest and host share is kept to one side by nonroot', async () => {
+  // The guest calls what the host calls too.
+  const { session, symbol, vcpu } = await start(
+    source
+      .replace('mov rdx, VM_EXIT_REASON', 'call shared\n    mov rdx, VM_EXIT_REASON')
+      .replace(/^guest:$/m, 'shared: ret\nguest: call shared'),
+  );
+  const stops = async (condition?: string): Promise<(boolean | undefined)[]> => {
+    const { id } = session.breakpoints.add([symbol('shared')], condition === undefined ? {} : { condition });
+    const found = [];
+    for (let n = 0; n < 2; n++) if ((await session.continue()).reason === 'breakpoint') found.push(vcpu.vmx?.nonRoot);
+    session.breakpoints.remove(id);
+    return found;
+  };
+  const snapshot = session.machine.snapshot();
+  expect(await stops()).toEqual([true, false]);
+  session.machine.restore(snapshot);
+  expect(await stops('!nonroot')).toEqual([false, false]);
+});
+
+test('a call stepped over in the guest goes past the exits in it', async () => {
+  const { to, step, at, vcpu } = await start(
+    source
+      .replace(/^guest:$/m, 'works: cpuid\n ret\nguest: call works\n.back:')
+      .replace('cmp eax, 10 ', 'push rax\n    pop rax\n    cmp eax, 10 '),
+  );
+  await to('guest');
+  await step('over');
+  expect([at(), vcpu.vmx?.nonRoot]).toEqual(['guest.back', true]);
+});

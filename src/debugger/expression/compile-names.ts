@@ -139,6 +139,7 @@ export const registerReads: ReadonlyMap<string, Read> = new Map([
   ...wholeRegisters,
   ...wholeRegisters.flatMap(bitsOf),
   ['cpl', at32(layout.cpl)],
+  ['nonroot', at32(layout.vmxNonRoot)],
 ]);
 
 const placed: Readonly<Partial<Record<MsrRow['place'], number>>> = {
