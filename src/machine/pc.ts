@@ -25,7 +25,8 @@ import { type Input, InputLog } from './history/input-log';
 import { type Snapshot, Snapshots } from './history/snapshot';
 import { applyInput } from './input';
 import { Natives } from './native';
-import type { Stop, WatchStop } from './stop';
+import { nextSeed, randomOf } from './random';
+import { endings, type Stop, type WatchStop } from './stop';
 import { deviceSpaceOf, type Surrounding, surroundingsOf } from './surroundings';
 import { collectCounts, transferEvents } from './transfer-counts';
 import { type SavedTurns, Turns } from './turns';
@@ -66,8 +67,6 @@ type Saved = Readonly<{
   random: bigint;
   cursor: number;
 }>;
-
-const endings: ReadonlySet<Stop['reason']> = new Set(['guest-exit', 'power-off', 'reset'] as const);
 
 const NOTHING_TOLD = { step: -1, vcpu: -1, vector: -1 };
 /** Steps without a retired instruction or a REP iteration after which a run is given up. */
@@ -443,7 +442,10 @@ export class Machine implements Surrounding {
           this.emit(this.current, 'reset', () => ({ by }));
           this.stop({ reason: 'reset', by });
         },
-        a20: (open) => this.physical.setA20(open),
+        // In VMX operation the line is not looked at.
+        a20: (open) => {
+          if (!this.cpus?.some(({ vmx }) => vmx?.on)) this.physical.setA20(open);
+        },
         processors: {
           interrupt: (index) => this.cpus?.[index]?.state.setU32(layout.leave, 1),
           nmi: (index) => this.signal(index, layout.pendingNmi),
@@ -490,12 +492,8 @@ export class Machine implements Surrounding {
     this.nextEvent = 0;
   }
 
-  /** SplitMix64 by its constants: the seed is the only randomness there is. */
   nextRandom(): bigint {
-    this.random = BigInt.asUintN(64, this.random + 0x9e3779b97f4a7c15n);
-    let z = this.random;
-    z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
-    z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
-    return z ^ (z >> 31n);
+    this.random = nextSeed(this.random);
+    return randomOf(this.random);
   }
 }

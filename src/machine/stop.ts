@@ -34,3 +34,6 @@ export type Stop =
   | { readonly reason: 'guest-exit'; readonly value: number }
   | { readonly reason: 'triple-fault'; readonly vcpu: number; readonly chain: readonly FaultRecord[] }
   | { readonly reason: 'no-progress'; readonly vcpu: number };
+
+/** What ends the machine. */
+export const endings: ReadonlySet<Stop['reason']> = new Set(['guest-exit', 'power-off', 'reset'] as const);

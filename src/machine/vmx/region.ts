@@ -1,5 +1,5 @@
 /**
- * A VMCS region in memory, as this machine writes it at VMCLEAR (docs/vmcs-region.md): revision identifier, abort
+ * A VMCS region in memory, as this machine writes it at VMCLEAR (docs/vmx.md): revision identifier, abort
  * indicator, launch state, then eight bytes for each field in the order of x86/vmx/fields.ts.
  */
 
