@@ -32,8 +32,8 @@ const command = (low: number): string => `mov dword [rbx + 0x310], 0
         mov dword [rbx + 0x300], ${low}`;
 const LEVEL_ASSERT = 0x4000;
 /** Events come at the next boundary, or on Bochs at the next jump: both find the guest at the same place. */
-const STAY = '\n.stay: jmp .stay';
-const selfInterrupt = `${enableApic}
+export const STAY = '\n.stay: jmp .stay';
+export const selfInterrupt = `${enableApic}
         ${command(LEVEL_ASSERT | 0x40000 | 0x30)}`;
 
 type Word = 'pin' | 'primary' | 'secondary';
@@ -463,6 +463,8 @@ const exceptionRows: readonly InterceptRow[] = [
   },
 ];
 
+const interruptible = { pin: control.interruptExiting, fields: { GUEST_RFLAGS: 0x202 } } as const;
+
 const eventRows: readonly InterceptRow[] = [
   {
     name: 'the VMX-preemption timer',
@@ -509,7 +511,7 @@ const eventRows: readonly InterceptRow[] = [
     reason: 'EXTERNAL_INTERRUPT',
     rule: 'external-interrupt',
     decides: 'pin.external-interrupt-exiting',
-    exits: { pin: control.interruptExiting, exit: control.acknowledge, guest: `${selfInterrupt}${STAY}`, exits: 1 },
+    exits: { ...interruptible, exit: control.acknowledge, guest: `${selfInterrupt}${STAY}`, exits: 1 },
     says: { VM_EXIT_INTR_INFO: 0x8000_0030n },
     passes: { guest: `${handled}\n ${selfInterrupt}\n sti\n nop\n nop\n cli` },
   },
@@ -518,7 +520,7 @@ const eventRows: readonly InterceptRow[] = [
     reason: 'EXTERNAL_INTERRUPT',
     rule: 'external-interrupt',
     decides: 'pin.external-interrupt-exiting',
-    exits: { pin: control.interruptExiting, guest: `${selfInterrupt}${STAY}`, exits: 1 },
+    exits: { ...interruptible, guest: `${selfInterrupt}${STAY}`, exits: 1 },
     says: { VM_EXIT_INTR_INFO: 0n },
     passes: { guest: `${selfInterrupt}\n nop` },
   },

@@ -15,7 +15,11 @@ import { transitionRows } from './transition-rows';
 const differences: Readonly<Record<string, string>> = {
   'an NMI exits': 'it saves blocking by NMI as if the NMI had been delivered',
   'an NMI under MOV SS is 33 with qualification 3': 'its qualification is 0',
-  'a fault counts for the monitor trap flag': 'a fault that is delivered does not count for it',
+  'the monitor trap flag exits': 'the control is taken, and no exit comes',
+  'a fault counts for the monitor trap flag': 'the same',
+  'an injected event counts for the monitor trap flag': 'the same',
+  'an injected MTF exit comes before the first instruction': 'the same',
+  'an external interrupt exits whatever IF says': 'it does not while IF is 0',
 };
 
 const everyday: readonly string[] = [

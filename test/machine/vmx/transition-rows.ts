@@ -2,6 +2,7 @@
 
 import { control } from '../../../src/machine/vmx/control-bits';
 import { type PrintedExit, pages, type Spec } from './hypervisor';
+import { STAY, selfInterrupt } from './intercept-rows';
 
 export interface TransitionRow {
   readonly name: string;
@@ -259,6 +260,11 @@ const saved: readonly TransitionRow[] = [
       exits: 1,
     },
     { VM_EXIT_REASON: 8n, GUEST_INTERRUPTIBILITY_STATE: 0n },
+  ),
+  row(
+    'an external interrupt exits whatever IF says',
+    { pin: control.interruptExiting, guest: `${selfInterrupt}${STAY}`, exits: 1 },
+    { VM_EXIT_REASON: 1n },
   ),
   row(
     'RDTSC adds the offset',
