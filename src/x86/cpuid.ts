@@ -3,7 +3,7 @@
  * that Linux shows in /proc/cpuinfo where it has one. Every bit that a preset's data sets must be named here.
  */
 
-import type { CapabilityValues } from './vmx/capabilities';
+import type { CapabilityMsr, CapabilityValues } from './vmx/capabilities';
 
 export type CpuidRegister = 'eax' | 'ebx' | 'ecx' | 'edx';
 
@@ -130,6 +130,12 @@ const LEAF_7_EBX = [
   'clflushopt: CLFLUSHOPT',
   'clwb: CLWB',
   'intel_pt: processor trace',
+  'avx512pf: AVX-512 prefetch',
+  'avx512er: AVX-512 exponential and reciprocal',
+  'avx512cd: AVX-512 conflict detection',
+  'sha: SHA',
+  'avx512bw: AVX-512 byte- and word',
+  'avx512vl: AVX-512 vector length',
 ] as const;
 
 const LEAF_7_ECX = [
@@ -208,9 +214,13 @@ export interface Preset {
   readonly title: string;
   /** Where the leaves come from. */
   readonly source: string;
+  /** Where the VMX capability MSRs come from. */
+  readonly vmxSource?: string;
+  /** MSRs whose value is in no dump of this processor: where it is taken from instead. */
+  readonly assumed?: Readonly<Partial<Record<CapabilityMsr, string>>>;
   /** TSC ticks per second. */
   readonly frequency: number;
-  /** Base frequency in units of 100 MHz, for IA32_PLATFORM_INFO; undefined where the MSR does not exist. */
+  /** Base frequency in units of the bus clock (100 MHz; 133.33 on Nehalem), for IA32_PLATFORM_INFO; undefined where the MSR does not exist. */
   readonly ratio?: number;
   readonly leaves: readonly CpuidRow[];
   /** The VMX capability MSRs, where the processor has VT-x. */

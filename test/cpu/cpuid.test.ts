@@ -22,7 +22,7 @@ test('the first preset is haswell, and one has no VT-x in its data', () => {
   expect(makeModel('haswell').vmx).toBeDefined();
   expect(makeModel('core2').vmx).toBeUndefined();
   expect(() => makeModel('pentium')).toThrow(
-    "unknown CPU preset 'pentium': choose one of haswell, max, skylake, core2",
+    "unknown CPU preset 'pentium': choose one of haswell, max, nehalem, skylake, skylake-sp, kvm-nested, core2",
   );
 });
 

@@ -59,5 +59,7 @@ export const leafFeature: Readonly<Record<number, string>> = {
   10: 'arch_perfmon',
   11: 'x2apic',
   13: 'xsave',
+  15: 'cqm',
+  16: 'rdt_a',
   20: 'intel_pt',
 };

@@ -1,5 +1,5 @@
 /**
- * Intel Core i7-4770 (Haswell, 06_3CH, stepping 3). Leaf 1 and leaf 7 as published in reports of that processor; the
+ * Intel Core i7-4770 (Haswell, 06_3CH, stepping 3). Leaf 1 and leaf 7 as published in dumps of that processor; the
  * other leaves from the dump of a Core i7-4710MQ of the same stepping in libcpuid's test data (haswell-i7.test). SYSCALL
  * (80000001H EDX bit 11) is shown in 64-bit mode only and therefore missing in 32-bit dumps: set here. APIC id, counts of
  * logical processors and leaf 0BH are made by the machine.
@@ -10,11 +10,12 @@ import type { Preset } from '../cpuid';
 export const haswell: Preset = {
   name: 'haswell',
   title: 'Intel Core i7-4770 (Haswell, 2013)',
-  source: 'libcpuid tests haswell-i7.test; published reports of the i7-4770',
+  source: 'libcpuid tests haswell-i7.test; InstLatx64 GenuineIntel00306C3_Haswell_CPUID.txt (Core i7-4770)',
+  vmxSource: 'InstLatx64 GenuineIntel00306C3_Haswell_CPUID.txt (Core i7-4770, stepping C0, MSRs 480H to 490H)',
+  assumed: { IA32_VMX_VMFUNC: 'the dump ends at 490H; 1 (EPTP switching) as on skylake' },
   frequency: 3_400_000_000,
   ratio: 34,
   microcode: 0x28,
-  // Reported for the Core i7-4770 (06_3CH): see docs/cpu-presets.md.
   vmx: {
     IA32_VMX_BASIC: 0x00da_0400_0000_0012n,
     IA32_VMX_PINBASED_CTLS: 0x0000_007f_0000_0016n,

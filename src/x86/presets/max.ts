@@ -1,8 +1,10 @@
-/** Every feature that this machine has: the Skylake preset's data and whatever it lacks (UMIP). No such processor exists. */
+/**
+ * Every feature that this machine has: the Skylake preset's data and whatever it lacks (UMIP, which VMX operation allows
+ * too). No such processor exists.
+ */
 
 import type { Preset } from '../cpuid';
-import { haswell } from './haswell';
-import { skylakeLeaves } from './skylake';
+import { skylakeLeaves, skylakeVmx } from './skylake';
 
 export const max: Preset = {
   name: 'max',
@@ -12,7 +14,9 @@ export const max: Preset = {
   ratio: 35,
   microcode: 0xf0,
   everything: true,
-  vmx: haswell.vmx as NonNullable<Preset['vmx']>,
+  vmxSource: 'skylake',
+  assumed: { IA32_VMX_CR4_FIXED1: 'skylake, and CR4.UMIP (bit 11)' },
+  vmx: { ...skylakeVmx, IA32_VMX_CR4_FIXED1: skylakeVmx.IA32_VMX_CR4_FIXED1 | (1n << 11n) },
   leaves: [
     ...skylakeLeaves,
     // "Ringside max"

@@ -1,9 +1,10 @@
 /**
  * Intel Core i5-6600K (Skylake, 06_5EH, stepping 3), from the dump in libcpuid's test data (skylake-i5.test), SYSCALL
- * added as in haswell.ts. The TSC runs at 24 MHz (Intel SDM vol. 3, "Nominal Core Crystal Clock Frequency") times leaf 15H.
+ * added as in haswell.ts. The VMX capability MSRs are those of a Core i7-6700K of the same stepping. The TSC runs at 24 MHz (Intel SDM vol. 3, "Nominal Core Crystal Clock Frequency") times leaf 15H.
  */
 
 import type { CpuidRow, Preset } from '../cpuid';
+import type { CapabilityValues } from '../vmx/capabilities';
 
 /** Without the brand string, which `max` does not share. */
 export const skylakeLeaves: readonly CpuidRow[] = [
@@ -30,10 +31,33 @@ export const skylakeLeaves: readonly CpuidRow[] = [
   [0x80000008, 0, 0x00003027, 0x00000000, 0x00000000, 0x00000000],
 ];
 
+export const skylakeVmx = {
+  IA32_VMX_BASIC: 0x00da_0400_0000_0004n,
+  IA32_VMX_PINBASED_CTLS: 0x0000_007f_0000_0016n,
+  IA32_VMX_PROCBASED_CTLS: 0xfff9_fffe_0401_e172n,
+  IA32_VMX_EXIT_CTLS: 0x01ff_ffff_0003_6dffn,
+  IA32_VMX_ENTRY_CTLS: 0x0003_ffff_0000_11ffn,
+  IA32_VMX_MISC: 0x0000_0000_7004_c1e7n,
+  IA32_VMX_CR0_FIXED0: 0x8000_0021n,
+  IA32_VMX_CR0_FIXED1: 0xffff_ffffn,
+  IA32_VMX_CR4_FIXED0: 0x2000n,
+  IA32_VMX_CR4_FIXED1: 0x0037_27ffn,
+  IA32_VMX_VMCS_ENUM: 0x2en,
+  IA32_VMX_PROCBASED_CTLS2: 0x001f_fcff_0000_0000n,
+  IA32_VMX_EPT_VPID_CAP: 0x0000_0f01_0633_4141n,
+  IA32_VMX_TRUE_PINBASED_CTLS: 0x0000_007f_0000_0016n,
+  IA32_VMX_TRUE_PROCBASED_CTLS: 0xfff9_fffe_0400_6172n,
+  IA32_VMX_TRUE_EXIT_CTLS: 0x01ff_ffff_0003_6dfbn,
+  IA32_VMX_TRUE_ENTRY_CTLS: 0x0003_ffff_0000_11fbn,
+  IA32_VMX_VMFUNC: 1n,
+} as const satisfies CapabilityValues;
+
 export const skylake: Preset = {
   name: 'skylake',
   title: 'Intel Core i5-6600K (Skylake, 2015)',
   source: 'libcpuid tests skylake-i5.test',
+  vmxSource: "VirtualBox's CPU database, Intel_Core_i7_6700K.h (Core i7-6700K, 06_5EH, stepping 3)",
+  vmx: skylakeVmx,
   frequency: 3_504_000_000,
   ratio: 35,
   microcode: 0xf0,

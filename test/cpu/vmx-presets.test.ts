@@ -1,0 +1,82 @@
+/** The VMX capability MSRs of the presets: consistent in themselves, masked to what the machine has, and different. */
+
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { makeModel } from '../../src/machine/cpu/model';
+import { presets } from '../../src/x86/presets';
+import type { CapabilityMsr, CapabilityValues } from '../../src/x86/vmx/capabilities';
+import { controlWords } from '../../src/x86/vmx/controls';
+import { boot } from '../guest';
+
+const LOW = 0xffff_ffffn;
+const withVmx = presets.flatMap(({ name, vmx }) => (vmx === undefined ? [] : [{ name, real: vmx }]));
+const shownBy = (name: string): CapabilityValues => makeModel(name).vmx as CapabilityValues;
+
+test('at least four generations and a guest hypervisor under KVM have VT-x', () => {
+  expect(withVmx.map(({ name }) => name)).toEqual(['haswell', 'max', 'nehalem', 'skylake', 'skylake-sp', 'kvm-nested']);
+});
+
+describe.each(withVmx)('$name', ({ name, real }) => {
+  const shown = shownBy(name);
+  test.each([
+    ['as dumped', real],
+    ['as masked', shown],
+  ])('%s: what must be 1 may be 1, and the TRUE MSRs differ in default1 bits only', (_, values) => {
+    for (const [word, { capability, trueCapability, default1, allowed1Only }] of Object.entries(controlWords)) {
+      const value = values[capability as CapabilityMsr];
+      if (value === undefined || allowed1Only) continue;
+      const must = value & LOW;
+      expect([word, must & ~(value >> 32n)]).toEqual([word, 0n]);
+      expect([word, BigInt(default1) & ~must]).toEqual([word, 0n]);
+      if (trueCapability === undefined) continue;
+      const precise = values[trueCapability as CapabilityMsr] as bigint;
+      expect([word, precise >> 32n]).toEqual([word, value >> 32n]);
+      expect([word, (must ^ (precise & LOW)) & ~BigInt(default1)]).toEqual([word, 0n]);
+    }
+    for (const register of ['CR0', 'CR4'] as const) {
+      const zero = values[`IA32_VMX_${register}_FIXED0`] as bigint;
+      expect([register, zero & ~(values[`IA32_VMX_${register}_FIXED1`] as bigint)]).toEqual([register, 0n]);
+    }
+  });
+
+  test('masking takes away and never adds', () => {
+    for (const msr of Object.keys(real) as CapabilityMsr[])
+      expect([msr, (shown[msr] as bigint) & ~(real[msr] as bigint)]).toEqual([msr, 0n]);
+  });
+
+  test('the first example enters, exits and is resumed', async () => {
+    const text = readFileSync('examples/vmx/minimal.asm', 'utf8');
+    const guest = await boot(text, { cpu: name }, ['vmentry', 'vmexit', 'vmfail', 'vmentry-failure']);
+    expect(guest.run()).toMatchObject({ reason: 'guest-exit', value: 0 });
+    expect(guest.events.map(({ kind }) => kind)).toEqual(['vmentry', 'vmexit', 'vmentry', 'vmexit']);
+  });
+});
+
+test('the generations differ where the issue says they do', () => {
+  const bit = (name: string, msr: CapabilityMsr, number: number) =>
+    Number(((shownBy(name)[msr] as bigint) >> BigInt(number)) & 1n);
+  const row = (name: string) => ({
+    width: makeModel(name).physicalBits,
+    unrestricted: bit(name, 'IA32_VMX_PROCBASED_CTLS2', 32 + 7),
+    invpcid: bit(name, 'IA32_VMX_PROCBASED_CTLS2', 32 + 12),
+    rdseed: bit(name, 'IA32_VMX_PROCBASED_CTLS2', 32 + 16),
+    pages1g: bit(name, 'IA32_VMX_EPT_VPID_CAP', 17),
+    accessedDirty: bit(name, 'IA32_VMX_EPT_VPID_CAP', 21),
+    zeroLength: bit(name, 'IA32_VMX_MISC', 30),
+    cr3Targets: Number(((shownBy(name).IA32_VMX_MISC as bigint) >> 16n) & 0x1ffn),
+  });
+  const common = { unrestricted: 1, invpcid: 1, pages1g: 1, accessedDirty: 1 };
+  const early = { unrestricted: 0, invpcid: 0, pages1g: 0, accessedDirty: 0 };
+  expect(row('nehalem')).toEqual({ ...early, width: 36, rdseed: 0, zeroLength: 0, cr3Targets: 4 });
+  expect(row('haswell')).toEqual({ ...common, width: 39, rdseed: 0, zeroLength: 0, cr3Targets: 4 });
+  expect(row('skylake')).toEqual({ ...common, width: 39, rdseed: 1, zeroLength: 1, cr3Targets: 4 });
+  expect(row('skylake-sp')).toEqual({ ...common, width: 46, rdseed: 1, zeroLength: 1, cr3Targets: 4 });
+  expect(row('kvm-nested')).toEqual({ ...common, width: 40, rdseed: 0, zeroLength: 0, cr3Targets: 0 });
+});
+
+test('each value has an origin: a dump, or what stands for it', () => {
+  for (const { name, vmx, vmxSource, assumed = {} } of presets) {
+    expect([name, vmxSource !== undefined]).toEqual([name, vmx !== undefined]);
+    for (const msr of Object.keys(assumed)) expect(Object.keys(vmx ?? {})).toContain(msr);
+  }
+});
