@@ -45,4 +45,10 @@ export const virtualizationFilters: readonly VirtualizationFilter[] = [
     description: 'Stops at a VM exit because an EPT entry is illegal.',
     example: 'guest_physical < 0x100000',
   },
+  {
+    event: 'lint',
+    label: 'Hypervisor lint',
+    description: 'Stops at a mistake of a hypervisor that no rule of the processor forbids.',
+    example: 'value == 14',
+  },
 ];

@@ -5,6 +5,7 @@ import { commands, flagOf, usageOf } from '../../src/cli/options';
 import { ownCommands } from '../../src/cli/terminal/own-commands';
 import { consoleCommands } from '../../src/debugger/console/console';
 import { type EventRow, eventKinds, rowOf } from '../../src/debugger/events/kinds';
+import { lints } from '../../src/debugger/lints/lints';
 import { type MachineOption, machineOptions } from '../../src/debugger/machine-options';
 import { type ExitReasonName, exitReasons } from '../../src/x86/vmx/exit-reasons';
 
@@ -112,6 +113,16 @@ that \`--json\` counts by; \`vmexit:10\` takes the number. 35, 38 and 42 are not
 in the list too: a VMCS may come from elsewhere.
 
 ${table(['number', 'name', ''], exitReasonRows)}
+
+### Lints
+
+Mistakes of hypervisors that no rule of the processor forbids: \`lint\` stops at (or traces) all of them, \`lint:ID\` one. They are
+looked for only while somebody listens.
+
+${table(
+  ['id', 'says'],
+  lints.map(({ id, says }) => [code(id), says.replace('{value}', '…')]),
+)}
 
 ## The terminal debugger
 

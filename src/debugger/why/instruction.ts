@@ -18,6 +18,7 @@ import type { Vmx } from '../../machine/vmx/vmx';
 import { hex } from '../../x86/address';
 import { flagBits } from '../../x86/registers';
 import { instructionErrors } from '../../x86/vmx/instruction-errors';
+import { doctorLive } from '../doctor/live';
 import { explain, explainFault, vectorName } from '../explain';
 import { reasonItems } from '../inspect/faults';
 import { recollectionOf } from '../inspect/recollection';
@@ -60,7 +61,7 @@ export const whyNext = (session: Session, index: number): Answer => {
     const said =
       vmx?.nonRoot === true
         ? inGuest(session, vcpu, vmx, instruction, verdictOf(vmx, instruction))
-        : inRoot(vcpu, instruction);
+        : inRoot(session, vcpu, instruction);
     const items = vmx?.nonRoot === true ? [...said.items, ...otherwise(vmx)] : said.items;
     return answer(`${text}: ${said.text}`, items);
   });
@@ -112,15 +113,34 @@ const receiver = (vmx: Vmx, vector: number, errorCode: number | undefined): stri
 };
 
 /** Root operation, or none: nothing intercepts, but VMX instructions may be refused. */
-const inRoot = (vcpu: VirtualCpu, instruction: Instruction): Answer => {
-  const { vmx, cpu } = vcpu;
+const inRoot = (session: Session, vcpu: VirtualCpu, instruction: Instruction): Answer => {
+  const { vmx, cpu, index } = vcpu;
   if (!supportsInstruction(cpu, instruction)) return missing(instruction);
   const outside = vmx?.on === true ? 'root operation' : 'outside VMX operation';
   if (vmx === undefined || !vmxInstructions.has(instruction.mnemonic))
     return answer(`no VM exit: the vCPU is ${vmx?.on === true ? 'in ' : ''}${outside}, where nothing exits`);
   const fault = refusalOf(vcpu, vmx, instruction);
+  const { mnemonic: kind } = instruction;
+  if (fault === undefined && (kind === Mnemonic.Vmlaunch || kind === Mnemonic.Vmresume) && vmx.current !== undefined)
+    return entry(session, index, kind === Mnemonic.Vmlaunch);
   return fault === undefined ? answer(`no exception and no VM exit (${outside})`) : refused(undefined, fault);
 };
+
+/** Would it enter? The launch state comes before the rules. Intel SDM vol. 3, "Basic VM-Entry Checks". */
+const entry = (session: Session, index: number, launch: boolean): Answer => {
+  const { findings, view } = doctorLive(session, index);
+  if (view.launched === launch) return answer(launchState[launch ? 'launched' : 'clear']);
+  const [first] = findings;
+  if (first === undefined) return answer('no rule of VM entry fails: it enters the guest');
+  const items = findings.map(({ rule, says }): Item => ({ name: rule.id, meaning: says }));
+  const others = findings.length === 1 ? '' : `; ${findings.length - 1} more fail, \`doctor\` lists them`;
+  return answer(`it does not enter: ${first.says} [${first.rule.id}]${others}`, items);
+};
+
+const launchState = {
+  launched: 'VMfailValid, error 4: the VMCS is launched already, which VMRESUME enters',
+  clear: 'VMfailValid, error 5: the VMCS is not launched, which VMLAUNCH enters',
+} as const;
 
 /** The exception of a VMX instruction in root operation, found on a copy. */
 const refusalOf = ({ cpu }: VirtualCpu, vmx: Vmx, instruction: Instruction): Fault | undefined => {

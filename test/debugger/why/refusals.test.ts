@@ -84,6 +84,7 @@ test('an entry that fails names its error number', async () => {
     hypervisor({ guest: 'nop', fields: { HOST_CR3: -1n }, launch: 'launch: vmlaunch' }),
     'launch',
   );
+  expect(whyNext(session, 0).text).toMatch(/^vmlaunch: it does not enter: .*HOST_CR3.* \[host\./);
   await session.step(0, 'into', 'instruction');
   expect(whyLast(session, 0).text).toContain('VMfailValid (ZF is 1), error 8');
 });
