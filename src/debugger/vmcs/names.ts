@@ -129,7 +129,7 @@ export const vmcsNames = (owner: Owner): NameSource => ({
 });
 
 /** Exit reasons as numbers: `VM_EXIT_REASON == CPUID`. Written as the manual's names are, so that symbols stay what they are. */
-export const exitReasonNumber = (name: string): bigint | undefined =>
+const exitReasonNumber = (name: string): bigint | undefined =>
   Object.hasOwn(exitReasons, name) ? BigInt(exitReasons[name as ExitReasonName].number) : undefined;
 
 export const exitReasonNames = ({ vcpu }: Owner): NameSource => ({

@@ -24,7 +24,7 @@ export interface LineProblem {
 const byName: ReadonlyMap<string, FieldName> = new Map(fieldNames.map((name) => [name, name]));
 
 /** The field that a name or an encoding means; hypervisors write names in either case. */
-export const fieldNamed = (text: string): FieldName | undefined => {
+const fieldNamed = (text: string): FieldName | undefined => {
   const name = byName.get(text.toUpperCase());
   if (name !== undefined) return name;
   if (!/^0x[0-9a-f]{1,8}$/i.test(text) || isHighAccess(Number(text))) return undefined;

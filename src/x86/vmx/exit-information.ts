@@ -53,11 +53,6 @@ export const qualificationBits: ByReason = {
   },
 };
 
-/** Exits whose qualification is an address. */
-export const qualificationAddresses: Readonly<Partial<Record<ExitReasonName, string>>> = {
-  INVLPG: 'linear address of the operand',
-};
-
 /** Exits whose qualification is the displacement of the memory operand. */
 export const displacementExits: ReadonlySet<ExitReasonName> = new Set([
   'GDTR_IDTR_ACCESS',
