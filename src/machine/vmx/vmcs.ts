@@ -93,6 +93,12 @@ export class Vmcs {
   }
 
   /** Offset of a field's eight bytes in the linear memory. */
+  /** All fields as pairs of words, in the order of their numbers; valid until the memory grows. */
+  fieldWords(): Uint32Array {
+    const first = (this.at + HEADER) >>> 2;
+    return this.words.subarray(first, first + fieldNames.length * 2);
+  }
+
   place(name: FieldName): number {
     return this.at + HEADER + fieldIndex[name] * 8;
   }

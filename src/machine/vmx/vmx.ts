@@ -13,9 +13,10 @@ import type { Cpu } from '../cpu/cpu';
 import type { AddressView } from '../cpu/look';
 import { memoryOffset, segmentLinear } from '../cpu/operands';
 import type { Exit, GuestEvent, Virtualization } from '../cpu/virtualization';
-import { controlChecks, guestChecks, hostStateChecks } from './checks';
+import { controlChecks, entryRules, hostStateChecks } from './checks';
+import { EntryChecks } from './checks/compiled';
+import type { Facts } from './checks/evaluate';
 import type { EntryRule } from './checks/rule';
-import { firstBroken } from './checks/verdict';
 import { type ControlBits, control, controlBitsOf } from './control-bits';
 import { loadEntryMsrs, loadGuest } from './entry';
 import { injectedEvent, injectsTrapFlag } from './event';
@@ -73,9 +74,20 @@ const spaceOf = (
   pointer: vmcs !== undefined && secondary & control.enableEpt ? vmcs.get('EPT_POINTER') : undefined,
 });
 
+const controlRules: ReadonlySet<EntryRule> = new Set(controlChecks);
+const hostRules: ReadonlySet<EntryRule> = new Set(hostStateChecks);
+/** VM-instruction error of a broken rule; undefined for rules of the guest, which make an exit. */
+const errorOf = (rule: EntryRule): 7 | 8 | undefined => {
+  if (controlRules.has(rule)) return 7;
+  return hostRules.has(rule) ? 8 : undefined;
+};
+
 export class Vmx implements Virtualization {
   readonly cpu: Cpu;
   readonly slots: VmcsSlots;
+  /** Made at the first entry: most machines see none. */
+  private checksMade: EntryChecks | undefined;
+  private readonly factsBySlot = new Map<number, Facts>();
   /** The control words of the current guest; zeros in root operation. */
   controls: ControlBits = NO_CONTROLS;
   /** The last exit and its virtual time, for whoever asks why; not part of the machine's state. */
@@ -257,13 +269,9 @@ export class Vmx implements Virtualization {
     if (this.shadow & BLOCKED_BY_MOV_SS) return fail(this, 26);
     if (launch && current.launched) return fail(this, 4);
     if (!launch && !current.launched) return fail(this, 5);
-    const facts = factsOf(cpu, current);
-    for (const [checks, error] of [
-      [controlChecks, 7],
-      [hostStateChecks, 8],
-    ] as const) {
-      const broken = firstBroken(checks, facts);
-      if (broken === undefined) continue;
+    const broken = this.checks.firstBroken(current, this.factsOf(current));
+    const error = broken === undefined ? undefined : errorOf(broken);
+    if (broken !== undefined && error !== undefined) {
       cpu.surroundings.emit('vmentry-failure', () => ({
         vmcs: current.address,
         stage: error === 7 ? 'controls' : 'host-state',
@@ -274,7 +282,6 @@ export class Vmx implements Virtualization {
     this.shadow = 0;
     const nmiBlocking = state.getU32(layout.interruptibility) & BLOCKED_BY_NMI;
     const controls = controlBitsOf(current);
-    const broken = firstBroken(guestChecks, facts);
     if (broken !== undefined) {
       cpu.surroundings.emit('vmentry-failure', () => ({
         vmcs: current.address,
@@ -291,6 +298,7 @@ export class Vmx implements Virtualization {
       );
       return;
     }
+    this.checks.remember(current);
     succeed(cpu);
     loadGuest(cpu, current, controls);
     const refused = loadEntryMsrs(cpu, current);
@@ -311,6 +319,19 @@ export class Vmx implements Virtualization {
       return;
     }
     this.begin(current, controls, launch);
+  }
+
+  private get checks(): EntryChecks {
+    this.checksMade ??= new EntryChecks(entryRules);
+    return this.checksMade;
+  }
+  private factsOf(vmcs: Vmcs): Facts {
+    let facts = this.factsBySlot.get(vmcs.at);
+    if (facts === undefined) {
+      facts = factsOf(this.cpu, vmcs);
+      this.factsBySlot.set(vmcs.at, facts);
+    }
+    return facts;
   }
 
   private begin(vmcs: Vmcs, controls: ControlBits, launch: boolean): void {

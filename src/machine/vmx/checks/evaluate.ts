@@ -12,7 +12,8 @@ export interface Facts {
   memory(address: bigint, bytes: 1 | 4 | 8): bigint | undefined;
 }
 
-const operations: Readonly<Record<Operator, (left: bigint, right: bigint) => bigint>> = {
+/** What the operators of terms do. */
+export const operations: Readonly<Record<Operator, (left: bigint, right: bigint) => bigint>> = {
   '+': (left, right) => left + right,
   '-': (left, right) => left - right,
   '*': (left, right) => left * right,
@@ -22,7 +23,7 @@ const operations: Readonly<Record<Operator, (left: bigint, right: bigint) => big
   '>>': (left, right) => left >> right,
 };
 
-const comparisons: Readonly<Record<Comparison, (left: bigint, right: bigint) => boolean>> = {
+export const comparisons: Readonly<Record<Comparison, (left: bigint, right: bigint) => boolean>> = {
   '==': (left, right) => left === right,
   '!=': (left, right) => left !== right,
   '<': (left, right) => left < right,

@@ -3,10 +3,6 @@
 import { type Facts, holds } from './evaluate';
 import type { EntryRule } from './rule';
 
-/** The first rule that is broken; one that cannot be decided is not. */
-export const firstBroken = (rules: readonly EntryRule[], facts: Facts): EntryRule | undefined =>
-  rules.find(({ check }) => holds(check, facts) === false);
-
 export interface Verdict {
   readonly broken: readonly EntryRule[];
   readonly undecided: readonly EntryRule[];
