@@ -2,6 +2,7 @@
 
 import * as vscode from 'vscode';
 import { AdapterRelay, type AdapterWorker } from './adapter-relay';
+import { registerDoctor } from './doctor';
 import { configurationForFile, LaunchConfigurations } from './launch-configurations';
 
 /** @param startWorker starts the worker in which the machine and its debug adapter live, one for each session */
@@ -13,6 +14,7 @@ export const activateWith = (context: vscode.ExtensionContext, startWorker: () =
       for (const worker of left.splice(0)) worker.end();
     },
   });
+  registerDoctor(context);
   const { DebugConfigurationProviderTriggerKind: trigger } = vscode;
   const configurations = new LaunchConfigurations();
   context.subscriptions.push(
