@@ -3,7 +3,7 @@
  * Every list is cut short, so that a program with a hundred thousand symbols is as quick as one with ten.
  */
 
-import { eventKinds, numbersOf } from '../events/kinds';
+import { eventKinds, numbersOf, rowOf } from '../events/kinds';
 import { eventWords } from '../events/spec';
 import { formats } from '../expression/format';
 import { types } from '../expression/parser';
@@ -165,7 +165,18 @@ export const completeSpec = (console: ConsoleContext, text: string): readonly Co
   const word = /[^\s,]*$/.exec(text)?.[0] ?? '';
   const events = starting(word, eventWords, 'keyword');
   if (/\S\s+$/.test(text)) return starting('', ['if', 'hits', 'log'], 'keyword');
+  const details = subjectNames(word);
+  if (details.length > 0) return details;
   return [...events, ...completeLocation(console, text)];
+};
+
+/** Names of what a kind of event is about: `vmexit:CPUID`, `trap:#PF`. */
+const subjectNames = (word: string): Completion[] => {
+  const [, spec, detail = ''] = /^([\w-]+):([^:]*)$/.exec(word) ?? [];
+  const kind = eventKinds.find((one) => one === spec?.toLowerCase());
+  if (kind === undefined) return [];
+  const subject = numbersOf(kind).find(({ name }) => name === rowOf(kind).subject);
+  return starting(detail, subject?.names?.() ?? [], 'value');
 };
 
 /** What an event adds to the language. */
@@ -174,7 +185,13 @@ const fieldNames = (text: string, condition: string): Completion[] => {
   const kind = eventKinds.find((one) => one === spec);
   const word = /\w*$/.exec(condition)?.[0] ?? '';
   if (kind === undefined) return [];
-  return numbersOf(kind)
-    .filter(({ name }) => name.startsWith(word))
-    .map(({ name, help }) => ({ label: name, detail: help, kind: 'field', length: word.length }));
+  const values = numbersOf(kind).flatMap(({ constants, names: all }) =>
+    constants && word !== '' ? (all?.() ?? []) : [],
+  );
+  return [
+    ...numbersOf(kind)
+      .filter(({ name }) => name.startsWith(word))
+      .map(({ name, help }): Completion => ({ label: name, detail: help, kind: 'field', length: word.length })),
+    ...starting(word, values, 'value'),
+  ];
 };

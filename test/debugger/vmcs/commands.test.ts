@@ -105,6 +105,23 @@ test('two VMCSs: both are listed with their state, and compared, also when one w
   await expect(say('vmcs 0x1000')).rejects.toThrow('0x1000: no VMCS is there; there are');
 });
 
+test('exit reasons and fields are completed where events are written', async () => {
+  const { session } = await talk();
+  const console = new Console({
+    session,
+    radix: 'hex',
+    move: async () => ({ lines: [] }),
+    restart: async () => ({ lines: [] }),
+    source: async () => undefined,
+  });
+  const labels = (text: string): string[] => console.complete(text).map(({ label }) => label);
+  expect(labels('break vmexit:CP')).toEqual(['CPUID']);
+  expect(labels('break vmcs:GUEST_RS')).toEqual(['GUEST_RSP']);
+  expect(labels('break trap:#P')).toEqual(['#PF']);
+  expect(labels('break vmexit if reason == EPT_V')).toContain('EPT_VIOLATION');
+  expect(labels('break vmexit if qual')).toContain('qualification');
+});
+
 test('exits is a table by reason, with the time that the host took', async () => {
   const { say } = await talk();
   expect(await say('exits')).toEqual(['there was no VM exit']);
