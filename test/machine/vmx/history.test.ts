@@ -2,7 +2,9 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { state as layout } from '../../../src/machine/core/layout';
 import type { Machine } from '../../../src/machine/pc';
+import type { VirtualCpu } from '../../../src/machine/virtual-cpu';
 import { control } from '../../../src/machine/vmx/control-bits';
 import { boot, type Guest } from '../../guest';
 import { hypervisor, pages, recordsOf, type Spec } from './hypervisor';
@@ -108,5 +110,75 @@ describe('the board', () => {
     );
     expect(guest.run(200_000)).toMatchObject({ reason: 'triple-fault' });
     expect(guest.memory(pages.vmcs + 4, 4)).toBe(4n);
+  });
+
+  test('two processors have a VMX operation each, with a VMCS each', () => {
+    // Both run this; what is theirs alone lies at RBP: 1 MiB apart.
+    const guest = boot(
+      `bits 64
+      org 0x10000
+        mov eax, 1
+        lock xadd [count], eax
+        mov ebp, eax
+        shl ebp, 20
+        add ebp, 0x200000
+        lea rsp, [rbp + 0x8000]
+        mov ecx, 0x3a
+        mov eax, 5
+        xor edx, edx
+        wrmsr
+        mov rax, cr0
+        or al, 0x20
+        mov cr0, rax
+        mov rax, cr4
+        or eax, 0x2000
+        mov cr4, rax
+        mov ecx, 0x480
+        rdmsr
+        mov [rbp], eax
+        mov [rbp + 0x1000], eax
+        mov [rbp + 0x2000], rbp
+        lea rax, [rbp + 0x1000]
+        mov [rbp + 0x2008], rax
+        vmxon [rbp + 0x2000]
+        jbe bad
+        vmclear [rbp + 0x2008]
+        jbe bad
+        vmptrld [rbp + 0x2008]
+        jbe bad
+        mov r8d, 0x681e
+        mov r9d, 1000
+.again: lea rax, [rbp + r9]
+        vmwrite r8, rax
+        jbe bad
+        vmread rbx, r8
+        cmp rbx, rax
+        jne bad
+        dec r9d
+        jnz .again
+        vmptrst [rbp + 0x2010]
+        mov rax, [rbp + 0x2010]
+        cmp rax, [rbp + 0x2008]
+        jne bad
+        lock inc dword [finished]
+.wait:  cmp dword [finished], 2
+        jne .wait
+        mov al, 0
+        out 0xf4, al
+bad:    mov al, 1
+        out 0xf4, al
+count:  dd 1
+finished: dd 0`,
+      { cpus: 2 },
+      ['vmfail'],
+    );
+    const [first, second] = guest.machine.cpus as [VirtualCpu, VirtualCpu];
+    const { u8 } = second.state.memory;
+    u8.copyWithin(second.state.base, first.state.base, first.state.base + layout.transient);
+    second.resume();
+    expect(guest.run(1_000_000)).toMatchObject({ reason: 'guest-exit', value: 0 });
+    expect(guest.events).toEqual([]);
+    const pointers = [first, second].map(({ vmx }) => vmx?.pointer);
+    expect(pointers.sort()).toEqual([0x30_1000n, 0x40_1000n]);
   });
 });

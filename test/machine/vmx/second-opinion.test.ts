@@ -5,6 +5,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { hasBochs } from '../../bochs';
+import { errorRows, invalidRows } from './error-rows';
 import type { PrintedExit, Spec } from './hypervisor';
 import { interceptRows } from './intercept-rows';
 import { hypervisorOnBochs } from './on-bochs';
@@ -13,6 +14,7 @@ import { transitionRows } from './transition-rows';
 
 /** Trials on which Bochs 2.7 and the manual differ, with the reason; docs/vmx.md says more. */
 const differences: Readonly<Record<string, string>> = {
+  'error 1 by guest 1': 'VMCALL in root operation ends it: not implemented',
   'an NMI exits': 'it saves blocking by NMI as if the NMI had been delivered',
   'an NMI under MOV SS is 33 with qualification 3': 'its qualification is 0',
   'the monitor trap flag exits': 'the control is taken, and no exit comes',
@@ -75,6 +77,10 @@ const trials: readonly Trial[] = [
     ...(passes === undefined ? [] : [{ name: `${name} does not exit`, spec: passes, cpu }]),
   ]),
   ...transitionRows,
+  ...Object.entries(errorRows).flatMap(([error, specs]) =>
+    (specs ?? []).map((spec, n): Trial => ({ name: `error ${error} by guest ${n + 1}`, spec })),
+  ),
+  ...invalidRows.map(([name, spec]): Trial => ({ name, spec })),
 ];
 const all = process.env.RINGSIDE_PEERS === 'all';
 
