@@ -1,0 +1,86 @@
+/** `ringside doctor`, without a process. */
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, expect, test, vi } from 'vitest';
+import { dispatch } from '../../src/cli/dispatch';
+
+const folder = mkdtempSync(join(tmpdir(), 'ringside-doctor-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => vi.restoreAllMocks());
+
+const run = async (...words: string[]): Promise<{ status: number; stdout: string; stderr: string }> => {
+  const said = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const)
+    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
+      said[stream] += typeof text === 'string' ? text : Buffer.from(text).toString('latin1');
+      return true;
+    });
+  const status = await dispatch(['doctor', ...words]);
+  vi.restoreAllMocks();
+  return { status, ...said };
+};
+
+const sample = (name: string): string => join(import.meta.dirname, '../doctor/dumps', name);
+const good = sample('kvm-4.4-plain.txt');
+const bad = sample('kvm-6.12-dmesg.txt');
+
+test('status 0 where no rule that can be decided is broken, 1 where one is', async () => {
+  expect(await run(good)).toMatchObject({ status: 0, stderr: '' });
+  const { status, stdout } = await run(bad);
+  expect(status).toBe(1);
+  expect(stdout).toContain('GUEST_TR_AR_BYTES              0x89');
+  expect(stdout).toContain('1. guest.tr.type ("Checks on Guest Segment Registers")');
+});
+
+test('--strict gives status 3 where something is undecidable, but a broken rule still gives 1', async () => {
+  expect((await run(good, '--strict')).status).toBe(3);
+  expect((await run(bad, '--strict')).status).toBe(1);
+});
+
+test('--json writes the report alone to stdout, or to a file', async () => {
+  const { stdout } = await run(bad, '--json');
+  const report = JSON.parse(stdout);
+  expect(Object.keys(report)).toEqual(['fields', 'decided', 'undecided', 'failing']);
+  expect(Object.keys(report.failing[0])).toEqual(['id', 'section', 'edition', 'fields', 'says', 'edits']);
+  const file = join(folder, 'report.json');
+  await run(bad, '--json', file);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(report);
+});
+
+test('--cpu chooses the processor whose data judges', async () => {
+  await expect(run(good, '--cpu', 'core2')).rejects.toThrow('core2: this processor has no VT-x');
+  await expect(run(good, '--cpu', 'hasvell')).rejects.toThrow('did you mean haswell?');
+});
+
+test('lines that are not understood are told with file and line', async () => {
+  const file = join(folder, 'own.txt');
+  writeFileSync(file, '# mine\nVIRTUAL_PROCESSOR_ID = 0\nGUEST_CR9 = 1\n');
+  const { status, stderr } = await run(file);
+  expect(stderr).toContain(`${file}:3: GUEST_CR9: no field of a VMCS`);
+  expect(status).toBe(0);
+});
+
+test('what is no dump, or is not there, is refused', async () => {
+  const file = join(folder, 'nothing.txt');
+  writeFileSync(file, 'nothing\n');
+  await expect(run(file)).rejects.toThrow('no VMCS was found');
+  await expect(run(join(folder, 'missing'))).rejects.toThrow('cannot be read (ENOENT)');
+});
+
+test('--matrix launches a program on every processor model, and tells which rules break it where', async () => {
+  const source = readFileSync('examples/vmx/minimal.asm', 'utf8');
+  const program = join(folder, 'broken.asm');
+  writeFileSync(program, source.replace('dq 0x4822, 0x8b', 'dq 0x4822, 0x89'));
+  const { status, stdout } = await run(program, '--matrix');
+  expect(status).toBe(1);
+  expect(stdout).toMatch(/^haswell +0 entries, then one fails \(guest-state\)/m);
+  expect(stdout).toContain('    guest.tr.type: ');
+  expect(stdout).toMatch(/^core2 +no VT-x/m);
+  const fine = join(folder, 'fine.asm');
+  writeFileSync(fine, source);
+  const { status: entered, stdout: json } = await run(fine, '--matrix', '--json');
+  expect(entered).toBe(0);
+  expect(JSON.parse(json).find(({ cpu }: { cpu: string }) => cpu === 'haswell')).toMatchObject({ entries: 2 });
+});
