@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { framesOf } from '../../src/debugger/stack';
 import { currentAddress } from '../../src/debugger/vcpu-view';
+import { control } from '../../src/machine/vmx/control-bits';
 import { linear } from '../../src/x86/address';
+import { hypervisor } from '../machine/vmx/hypervisor';
 import { debug } from './guest-session';
 
 /** Local labels at the instructions that matter. */
@@ -160,4 +162,36 @@ test('a call stepped over in the guest goes past the exits in it', async () => {
   await to('guest');
   await step('over');
   expect([at(), vcpu.vmx?.nonRoot]).toEqual(['guest.back', true]);
+});
+
+test('the guest’s callers are on the stack too', async () => {
+  const { to, session, vcpu } = await start(
+    source.replace(/^guest:$/m, 'works: cpuid\n ret\nguest: call works\n.back:'),
+  );
+  await to('exit');
+  expect(framesOf(vcpu, session.info).map(({ name, entered, side }) => [name, entered, side?.name])).toEqual([
+    ['exit', 'current', 'root'],
+    ['works', 'VM exit', 'guest'],
+    ['guest+0x5', 'call', 'guest'],
+  ]);
+});
+
+test('steps by line pass exits that are no doing of the line', async () => {
+  const { session, vcpu, at, step } = await start(
+    hypervisor({
+      pin: control.preemptionTimer,
+      fields: { VMX_PREEMPTION_TIMER_VALUE: 1 },
+      exits: 1000,
+      guest: Array.from({ length: 60 }, (_, n) => `nop_${n}: nop`).join('\n'),
+    }),
+  );
+  session.events.break('vmentry', { temporary: true });
+  await session.continue();
+  let exits = 0;
+  session.machine.events.on(['vmexit'], () => exits++);
+  for (let n = 1; n < 50; n++) {
+    await step('into', 'line');
+    expect([at(), vcpu.vmx?.nonRoot]).toEqual([`nop_${n}`, true]);
+  }
+  expect(exits).toBeGreaterThan(0);
 });

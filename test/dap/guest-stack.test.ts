@@ -1,0 +1,41 @@
+/** Guest and host through the protocol: the call stack across an exit, `why`, and lints. */
+
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { useGuests } from './client';
+
+const { open } = useGuests();
+const minimal = readFileSync(new URL('../../examples/vmx/minimal.asm', import.meta.url), 'utf8');
+
+const atExit = async () => {
+  const client = await open(minimal);
+  await client.launch({}, () =>
+    client.request('setExceptionBreakpoints', { filters: [], filterOptions: [{ filterId: 'vmexit' }] }),
+  );
+  await client.stopped();
+  return client;
+};
+
+test('after an exit the guest stands below its hypervisor, behind a label, in its own address space', async () => {
+  const client = await atExit();
+  const frames = await client.stack();
+  expect(frames.map(({ name }) => name)).toEqual([
+    'exit (root, 64-bit, ring 0)',
+    '[VM exit from the guest, ring 0]',
+    expect.stringMatching(/^guest\+0x2 \(guest, 64-bit, ring 0\)$/),
+  ]);
+  expect(frames[2]?.instructionPointerReference).toMatch(/^guest:0x/);
+  expect(frames[2]?.line).toBeGreaterThan(0);
+});
+
+test('`why` is evaluated as an expression and as a command', async () => {
+  const client = await atExit();
+  const evaluate = async (expression: string, context: string) =>
+    (await client.request('evaluate', { expression, context })).result as string;
+  expect(await evaluate("why('last')", 'hover')).toContain('VM exit 10 CPUID');
+  expect(await evaluate("why('next')", 'watch')).toContain('root operation');
+  expect(await evaluate('why last', 'repl')).toContain('VM exit 10 CPUID');
+  await expect(client.request('evaluate', { expression: 'why never', context: 'repl' })).rejects.toThrow(
+    'why takes last or next',
+  );
+});
