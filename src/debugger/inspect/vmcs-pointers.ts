@@ -9,7 +9,7 @@ import { msrRanges, portRanges, type Range } from '../vmcs/bitmaps';
 import { type EptRange, eptRanges } from '../vmcs/ept-ranges';
 import type { VmcsView } from '../vmcs/view';
 import type { Subject } from './scope';
-import { sizeText } from './walk';
+import { sizeText } from './size-text';
 
 export interface Pointed {
   readonly memory: Place;
