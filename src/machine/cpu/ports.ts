@@ -72,7 +72,7 @@ export const portAccess = (cpu: Cpu, instruction: Instruction): PortAccess | und
 };
 
 /** Linear address of the element of INS or OUTS. @throws Fault #GP, #SS */
-export const portElement = (cpu: Cpu, { size, input, string }: PortAccess): bigint =>
+const portElement = (cpu: Cpu, { size, input, string }: PortAccess): bigint =>
   string === undefined ? 0n : segmentAddress(cpu, string.segment, readRegister(cpu, string.index), size, input);
 
 /** IN and OUT, with the port in DX or in the instruction. @throws Fault #GP(0), #PF */
