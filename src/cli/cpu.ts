@@ -1,18 +1,20 @@
-/** `ringside cpu [PRESET]`: the processor models, and of one what it has and what of the real processor is masked. */
+/** `ringside cpu [PRESET|FILE]`: the processor models, and of one what it has and what of the real processor is masked. */
 
 import { nearest } from '../debugger/nearest';
-import { describePreset, type PresetDescription } from '../machine/cpu/model';
+import { describePreset, type PresetDescription } from '../machine/cpu/preset-description';
+import { namesFile, processorNamed } from '../program/processor';
 import { BadInput } from '../program/program';
-import { presets } from '../x86/presets';
+import { presetNamed, presets } from '../x86/presets';
 import type { Run } from './dispatch';
+import { DiskFiles } from './files-node';
 import { writeOrComplain } from './result';
 
 export const cpu: Run = async ({ operands, values }) => {
   const [name] = operands;
   const json = values.get('--json');
-  const shown = name === undefined ? presets.map((preset) => describePreset(preset.name)) : [describe(name)];
+  const shown = name === undefined ? presets.map((preset) => describePreset(preset.name)) : [await describe(name)];
   if (json !== undefined) {
-    const text = `${JSON.stringify(name === undefined ? shown : shown[0], null, 2)}\n`;
+    const text = `${JSON.stringify(name === undefined ? shown : shown[0], hexadecimal, 2)}\n`;
     if (json === '-') process.stdout.write(text);
     else writeOrComplain(json, text);
     return 0;
@@ -21,20 +23,23 @@ export const cpu: Run = async ({ operands, values }) => {
   return 0;
 };
 
-const describe = (name: string): PresetDescription => {
-  const names = presets.map((preset) => preset.name);
-  if (names.includes(name)) return describePreset(name);
-  const near = nearest(name, names);
-  throw new BadInput(
-    `${name}: no such processor model; ${near === undefined ? `one of ${names.join(', ')}` : `did you mean ${near}?`}`,
-  );
+const describe = async (name: string): Promise<PresetDescription> => {
+  const near =
+    presetNamed(name) || namesFile(name)
+      ? undefined
+      : nearest(
+          name,
+          presets.map((preset) => preset.name),
+        );
+  if (near !== undefined) throw new BadInput(`${name}: no such processor model; did you mean ${near}?`);
+  return describePreset(await processorNamed(new DiskFiles(), name));
 };
 
 const overview = (all: readonly PresetDescription[]): string =>
   [
     ...all.map(({ name, title }, n) => `${name.padEnd(10)} ${title}${n === 0 ? ' (default)' : ''}`),
     '',
-    '`ringside cpu PRESET` shows the features of one, and what of the real processor is masked.',
+    '`ringside cpu PRESET` shows the features of one, its VMX capability MSRs, and what of the real processor is masked.',
     '',
   ].join('\n');
 
@@ -47,6 +52,7 @@ const details = ({
   features,
   masked,
   added,
+  vmx,
 }: PresetDescription): string =>
   [
     `${name}: ${title}`,
@@ -61,7 +67,25 @@ const details = ({
     masked.length > 0 ? 'Masked, because this machine does not have them:' : 'Nothing is masked.',
     ...masked.map((bit) => `  ${bit.name.padEnd(18)} ${bit.place.padEnd(24)} ${bit.meaning}`),
     '',
+    ...(vmx === undefined ? ['No VT-x.', ''] : vmxLines(vmx)),
   ].join('\n');
+
+const vmxLines = ({ source, capabilities, masked }: NonNullable<PresetDescription['vmx']>): string[] => [
+  `VMX capability MSRs, from ${source}:`,
+  `  ${'MSR'.padEnd(32)} ${'the processor'.padEnd(18)} here`,
+  ...capabilities.map(
+    ({ name, address, real, shown, assumed }) =>
+      `  ${address.toString(16).toUpperCase()}H ${name.padEnd(27)} ${hex(real)} ${shown === real ? 'the same' : hex(shown)}${assumed === undefined ? '' : ' *'}`,
+  ),
+  ...capabilities.flatMap(({ name, assumed }) => (assumed === undefined ? [] : [`  * ${name}: ${assumed}`])),
+  '',
+  masked.length > 0 ? 'Of VT-x, masked:' : 'Of VT-x, nothing is masked.',
+  ...masked.map(({ name, place, meaning }) => `  ${name.padEnd(34)} ${place.padEnd(50)} ${meaning}`),
+  '',
+];
+
+const hex = (value: bigint): string => `0x${value.toString(16).padStart(16, '0')}`;
+const hexadecimal = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? hex(value) : value);
 
 const wrapped = (words: readonly string[]): string[] => {
   const lines: string[] = [];

@@ -6,11 +6,10 @@
 import { readFileSync } from 'node:fs';
 import { doctorDump } from '../debugger/doctor/dump-report';
 import { reportJson } from '../debugger/doctor/json';
-import { nearest } from '../debugger/nearest';
+import { processorNamed } from '../program/processor';
 import { BadInput } from '../program/program';
-import type { Preset } from '../x86/cpuid';
-import { presetNamed, presets } from '../x86/presets';
 import type { Run } from './dispatch';
+import { DiskFiles } from './files-node';
 import { complain, writeOrComplain } from './result';
 
 const [BROKEN, UNDECIDED] = [1, 3];
@@ -22,7 +21,8 @@ export const doctor: Run = async (given) => {
     const { matrix } = await import('./doctor-matrix');
     return matrix(path, given);
   }
-  const { dump, report, lines } = doctorDump(textOf(path), processorOf(given.values.get('--cpu') ?? 'haswell'));
+  const processor = await processorNamed(new DiskFiles(), given.values.get('--cpu') ?? 'haswell');
+  const { dump, report, lines } = doctorDump(textOf(path), processor);
   for (const { line, says } of dump.problems) complain(`${path}:${line}: ${says}`);
   const json = given.values.get('--json');
   if (json !== '-') process.stdout.write(`${lines.join('\n')}\n`);
@@ -42,15 +42,4 @@ const textOf = (path: string): string => {
   } catch (error) {
     throw new BadInput(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`);
   }
-};
-
-/** The processor's own data, without what this machine masks. @throws BadInput */
-const processorOf = (name: string): Preset => {
-  const preset = presetNamed(name);
-  if (preset !== undefined) return preset;
-  const names = presets.filter(({ vmx }) => vmx !== undefined).map((one) => one.name);
-  const near = nearest(name, names);
-  throw new BadInput(
-    `${name}: no such processor; ${near === undefined ? `one of ${names.join(', ')}` : `did you mean ${near}?`}`,
-  );
 };

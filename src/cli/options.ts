@@ -115,8 +115,8 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'cpu',
-    usage: '[PRESET]',
-    summary: 'Lists the processor models, or one with its features and what is masked.',
+    usage: '[PRESET|FILE]',
+    summary: 'Lists the processor models, or one with its features, its VMX capability MSRs and what is masked.',
     machine: false,
     options: [json],
     operands: 1,

@@ -1,9 +1,11 @@
 /** From a file's name and the options to a machine that stands before the program's first instruction. */
 
 import { coreBytes } from '../machine/core/binary';
+import { makeModel } from '../machine/cpu/model';
 import { Machine } from '../machine/pc';
 import { type Assemble, type LoadOptions, load } from '../program/load';
 import { prepare } from '../program/prepare';
+import { processorNamed } from '../program/processor';
 import type { Files } from '../program/program';
 import type { MachineSettings } from './machine-options';
 import { ProgramInfo } from './program-info';
@@ -31,12 +33,13 @@ export const bootMachine = async (
 ): Promise<Booted> => {
   const { memory, cpu, cpus, tlb, featureControl, serial } = settings;
   const memoryBytes = Math.ceil(memory / PAGE) * PAGE;
+  const model = makeModel(await processorNamed(files, cpu), { cpus, index: 0 });
   const program = await load(files, path, { ...loadOptions(settings), memoryBytes, assemble });
   const prepared = prepare(program, { memoryBytes });
   const machine = new Machine({
     core: coreBytes,
     memoryBytes,
-    cpu,
+    cpu: model,
     cpus,
     tlb,
     serial: serial === 'none' ? () => {} : sinks.serial,

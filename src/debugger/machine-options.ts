@@ -3,6 +3,7 @@
  * docs/command-line.md, launch.json's schema and the adapter's validation are all made from it.
  */
 
+import { namesFile } from '../program/processor';
 import { BadInput } from '../program/program';
 import type { SourceMap } from '../program/source-paths';
 import type { SymbolFile } from '../program/symbol-files';
@@ -19,6 +20,8 @@ export type OptionType =
   /** An address or a symbol of the program. */
   | 'address-or-symbol'
   | 'choice'
+  /** One of the choices, or a file, whose name has a dot or a slash. */
+  | 'choice-or-file'
   | 'text'
   /** May be given several times; an array in launch.json. */
   | 'texts'
@@ -60,11 +63,12 @@ export const machineOptions = [
   },
   {
     name: 'cpu',
-    type: 'choice',
-    placeholder: 'PRESET',
+    type: 'choice-or-file',
+    placeholder: 'PRESET|FILE',
     choices: presets.map(({ name }) => name),
     default: 'haswell',
-    description: 'The processor model: its CPUID and MSRs. `ringside cpu` lists them.',
+    description:
+      'The processor model: its CPUID and MSRs. `ringside cpu` lists them. Or a file such as ./cpu.txt with those of your own processor, as rdmsr and `cpuid -r` print them.',
   },
   {
     name: 'cpus',
@@ -256,6 +260,8 @@ const readers: Readonly<Record<OptionType, (given: unknown, option: MachineOptio
     return typeof given === 'string' && /^[^\d\s-]\S*$/.test(given) ? given : undefined;
   },
   choice: (given, { choices = [] }) => choices.find((choice) => choice === String(given)),
+  'choice-or-file': (given, { choices = [] }) =>
+    typeof given === 'string' && namesFile(given) ? given : choices.find((choice) => choice === given),
   text: (given) => (typeof given === 'string' ? given : undefined),
   texts: (given) => {
     const list = Array.isArray(given) ? given : [given];
@@ -328,6 +334,8 @@ const right = ({ type, choices = [], minimum, maximum }: MachineOption): string 
       return 'an address such as 0x100000 or the name of a symbol is wanted';
     case 'choice':
       return `one of ${choices.join(', ')} is wanted`;
+    case 'choice-or-file':
+      return `one of ${choices.join(', ')}, or a file such as ./cpu.txt, is wanted`;
     case 'switch':
       return 'true or false is wanted';
     case 'file':
@@ -436,6 +444,8 @@ const schemaOf = (option: MachineOption): object => {
       return choices?.every((choice) => /^\d+$/.test(choice))
         ? { enum: choices.map(Number), ...common }
         : { type: 'string', enum: choices, ...common };
+    case 'choice-or-file':
+      return { anyOf: [{ enum: choices }, { type: 'string' }], ...common };
     case 'texts':
       return { type: 'array', items: { type: 'string' }, ...common };
     case 'symbols':

@@ -19,7 +19,7 @@ export interface CpuModel {
   readonly physicalBits: number;
   /** TSC ticks per second. */
   readonly frequency: number;
-  /** Base frequency in units of 100 MHz; undefined: no IA32_PLATFORM_INFO. */
+  /** Base frequency in units of the bus clock; undefined: no IA32_PLATFORM_INFO. */
   readonly ratio?: number;
   readonly microcode?: number;
   /** The VMX capability MSRs as this machine shows them, where the model has VT-x. */
@@ -56,7 +56,7 @@ const featuresOf = (preset: Preset): ReadonlySet<string> => {
 const rowOf = (preset: Preset, leaf: number, subleaf: number): CpuidRow | undefined =>
   preset.leaves.find((row) => row[0] === leaf && row[1] === subleaf);
 
-const presetValue = (preset: Preset, leaf: number, register: CpuidRegister): number =>
+export const presetValue = (preset: Preset, leaf: number, register: CpuidRegister): number =>
   rowOf(preset, leaf, 0)?.[registerNames.indexOf(register) + 2] ?? 0;
 
 const featureMask = (has: ReadonlySet<string>, leaf: number, register: CpuidRegister): number => {
@@ -72,10 +72,16 @@ const featureMask = (has: ReadonlySet<string>, leaf: number, register: CpuidRegi
 const bitsFor = (count: number): number => 32 - Math.clz32(count - 1);
 
 /** @throws RangeError for a name that is no preset */
-export const makeModel = (name: string, topology: Topology = { cpus: 1, index: 0 }): CpuModel => {
+export const presetOf = (name: string): Preset => {
   const preset = presetNamed(name);
-  if (!preset)
-    throw new RangeError(`unknown CPU preset '${name}': choose one of ${presets.map((one) => one.name).join(', ')}`);
+  if (preset) return preset;
+  throw new RangeError(`unknown CPU preset '${name}': choose one of ${presets.map((one) => one.name).join(', ')}`);
+};
+
+/** @throws RangeError for a name that is no preset */
+export const makeModel = (which: string | Preset, topology: Topology = { cpus: 1, index: 0 }): CpuModel => {
+  const preset = typeof which === 'string' ? presetOf(which) : which;
+  const { name } = preset;
   const has = featuresOf(preset);
   const table = new Map<string, CpuidResult>();
   for (const row of preset.leaves) table.set(`${row[0]}.${row[1]}`, masked(row, has, topology));
@@ -132,44 +138,4 @@ const topologyLeaf = (subleaf: number, { cpus, index }: Topology): CpuidResult =
   if (level === 0) return { eax: 0, ebx: 1, ecx: 0x100, edx: index };
   if (level === 1) return { eax: bitsFor(cpus), ebx: cpus, ecx: 0x201, edx: index };
   return { eax: 0, ebx: 0, ecx: level, edx: index };
-};
-
-export interface PresetDescription {
-  readonly name: string;
-  readonly title: string;
-  readonly source: string;
-  readonly physicalBits: number;
-  readonly frequency: number;
-  /** Advertised features, by name. */
-  readonly features: readonly string[];
-  /** Features of the real processor that this machine does not have. */
-  readonly masked: readonly { readonly name: string; readonly meaning: string; readonly place: string }[];
-  /** Features that the real processor lacks. */
-  readonly added: readonly string[];
-}
-
-/** What `ringside cpu PRESET` shows. @throws RangeError */
-export const describePreset = (name: string): PresetDescription => {
-  const model = makeModel(name);
-  const preset = presetNamed(name) as Preset;
-  const real = [...featureBits].filter(
-    ([, { leaf, register, bit }]) => (presetValue(preset, leaf, register) >>> bit) & 1,
-  );
-  const features = [...featureBits.keys()].filter((feature) => model.has(feature));
-  return {
-    name,
-    title: preset.title,
-    source: preset.source,
-    physicalBits: model.physicalBits,
-    frequency: model.frequency,
-    features,
-    masked: real
-      .filter(([feature]) => !model.has(feature) && feature !== 'osxsave' && feature !== 'ht')
-      .map(([feature, { leaf, register, bit, meaning }]) => ({
-        name: feature,
-        meaning,
-        place: `CPUID.${leaf.toString(16).toUpperCase()}H:${register.toUpperCase()}[${bit}]`,
-      })),
-    added: features.filter((feature) => !real.some(([one]) => one === feature)),
-  };
 };

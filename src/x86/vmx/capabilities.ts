@@ -33,7 +33,7 @@ const names: ReadonlyMap<number, CapabilityMsr> = new Map(
 );
 export const capabilityMsrAt = (address: number): CapabilityMsr | undefined => names.get(address);
 
-interface Part {
+export interface Part {
   readonly bit: number;
   readonly width?: number;
   readonly meaning: string;
