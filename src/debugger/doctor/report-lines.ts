@@ -31,7 +31,7 @@ export const reportLines = (report: Report, manner: Manner = {}): string[] => {
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
 /** `2 of 340 rules are broken: VM entry fails with VMfailValid 7.` */
-export const headline = ({ findings, decided, undecided }: Report): string => {
+const headline = ({ findings, decided, undecided }: Report): string => {
   const [first] = findings;
   if (first === undefined)
     return undecided.length === 0

@@ -234,7 +234,7 @@ const width = (left: Term, right: Term, equal: boolean, verb: Verb, facts: Facts
 };
 
 /** `bit 3`, `bits 5 and 7`, `bits 63:39`. */
-export const bitList = (mask: bigint): string => {
+const bitList = (mask: bigint): string => {
   const runs: string[] = [];
   for (let at = 0; at < 64; at++) {
     if (!((mask >> BigInt(at)) & 1n)) continue;

@@ -27,10 +27,10 @@ import {
 } from './tree';
 
 // Intel SDM vol. 3, "Guest Non-Register State".
-export const activityStates = { active: 0, hlt: 1, shutdown: 2, waitForSipi: 3 } as const;
+const activityStates = { active: 0, hlt: 1, shutdown: 2, waitForSipi: 3 } as const;
 const isActivity = (name: keyof typeof activityStates): Predicate =>
   equal('GUEST_ACTIVITY_STATE', activityStates[name]);
-export const interruptibilityBits = { sti: 0, movSs: 1, smi: 2, nmi: 3, enclave: 4 } as const;
+const interruptibilityBits = { sti: 0, movSs: 1, smi: 2, nmi: 3, enclave: 4 } as const;
 const blocked = (by: keyof typeof interruptibilityBits): Predicate =>
   isSet('GUEST_INTERRUPTIBILITY_STATE', interruptibilityBits[by]);
 

@@ -55,7 +55,7 @@ export type Predicate =
 
 // Numbers
 
-export const field = (name: FieldName): Term => ({ kind: 'field', name });
+const field = (name: FieldName): Term => ({ kind: 'field', name });
 export const constant = (value: number | bigint): Term => ({ kind: 'constant', value: BigInt(value) });
 export const capability = (name: string): Term => ({ kind: 'capability', name });
 export const processor = (fact: ProcessorFact): Term => ({ kind: 'processor', fact });
@@ -83,7 +83,6 @@ export const plus = operation('+');
 export const minus = operation('-');
 export const times = operation('*');
 export const and = operation('&');
-export const or = operation('|');
 export const shiftedLeft = operation('<<');
 export const shiftedRight = operation('>>');
 
@@ -94,7 +93,6 @@ const compare =
   (left: Given, right: Given): Predicate => ({ kind: 'compare', operator, left: term(left), right: term(right) });
 export const equal = compare('==');
 export const differ = compare('!=');
-export const below = compare('<');
 export const atMost = compare('<=');
 
 export const all = (...of: Predicate[]): Predicate => ({ kind: 'all', of });
@@ -150,7 +148,7 @@ const fieldsOfTerm = (of: Term, found: Set<FieldName>): void => {
 };
 
 /** The field of a control's word, and of the control that activates it. */
-export const controlFields = (id: string): FieldName[] => {
+const controlFields = (id: string): FieldName[] => {
   const row = controlOf(id);
   if (row === undefined) return [];
   const { field: own, activatedBy } = controlWords[row.word];
