@@ -51,7 +51,16 @@ test('--json writes the report alone to stdout, or to a file', async () => {
 
 test('--cpu chooses the processor whose data judges', async () => {
   await expect(run(good, '--cpu', 'core2')).rejects.toThrow('core2: this processor has no VT-x');
-  await expect(run(good, '--cpu', 'hasvell')).rejects.toThrow('did you mean haswell?');
+  await expect(run(good, '--cpu', 'hasvell')).rejects.toThrow(/^hasvell: no such processor/);
+});
+
+test('--cpu takes the MSRs of a file too: what one processor refuses another allows', async () => {
+  const dump = join(folder, 'posted.txt');
+  writeFileSync(dump, 'PIN_BASED_VM_EXEC_CONTROL = 0xbf\n');
+  const own = join(folder, 'own-cpu.txt');
+  writeFileSync(own, 'IA32_VMX_TRUE_PINBASED_CTLS = 0xff00000016\n');
+  expect((await run(dump)).stdout).toContain('control.pin.allowed');
+  expect((await run(dump, '--cpu', own)).stdout).not.toContain('control.pin.allowed');
 });
 
 test('lines that are not understood are told with file and line', async () => {
