@@ -9,8 +9,6 @@ import { hex } from '../x86/address';
 import { readInteger } from './machine-options';
 
 export type Space = 'linear' | 'guest' | 'gpa' | 'phys';
-/** What is written before the numbers of other spaces than the present one. */
-export const spacePrefixes = ['guest', 'gpa', 'phys'] as const;
 
 /** Where something lives. Without `vcpu`: as the stopped one sees it. */
 export interface Place {

@@ -18,7 +18,7 @@ export interface MappedRun {
 }
 
 /** The pieces of a linear range that are mapped, in order, none crossing a page. */
-export const mappedRuns = (cpu: Cpu, address: LinearAddress, length: number): MappedRun[] =>
+const mappedRuns = (cpu: Cpu, address: LinearAddress, length: number): MappedRun[] =>
   readableRuns(cpu, 'linear', address, length);
 
 /** Bytes from an address up to the first that is not mapped. */

@@ -50,7 +50,7 @@ const badBit = (entry: bigint, level: number, input: EptInput): number | undefin
 };
 
 /** Physical address; throws an EptResult. */
-export const referenceEpt = (
+const referenceEpt = (
   memory: Memory,
   input: EptInput,
   guest: bigint,
