@@ -445,7 +445,7 @@ const schemaOf = (option: MachineOption): object => {
         ? { enum: choices.map(Number), ...common }
         : { type: 'string', enum: choices, ...common };
     case 'choice-or-file':
-      return { anyOf: [{ enum: choices }, { type: 'string' }], ...common };
+      return { type: 'string', examples: choices, ...common };
     case 'texts':
       return { type: 'array', items: { type: 'string' }, ...common };
     case 'symbols':
