@@ -50,13 +50,7 @@ const badBit = (entry: bigint, level: number, input: EptInput): number | undefin
 };
 
 /** Physical address; throws an EptResult. */
-const referenceEpt = (
-  memory: Memory,
-  input: EptInput,
-  guest: bigint,
-  access: bigint,
-  final: boolean,
-): bigint => {
+const referenceEpt = (memory: Memory, input: EptInput, guest: bigint, access: bigint, final: boolean): bigint => {
   const flags = bit(input.pointer, 6);
   const used: { address: bigint; entry: bigint }[] = [];
   const violation = (rights: bigint): EptResult => ({
