@@ -42,7 +42,7 @@ const eventPauseText = (event: MachineEvent, machine: Machine | undefined): stri
 const accesses = { read: 'read', write: 'written', change: 'changed' } as const;
 
 /** `watched memory written at 0x200000: 0x1 -> 0x5`, `cr3 changed: 0x1000 -> 0x2000`. */
-export const watchedText = ({ target, access, place, old, now }: Watched): string => {
+const watchedText = ({ target, access, place, old, now }: Watched): string => {
   const what = 'register' in target ? `${target.register} ${accesses[access]}` : `watched memory ${accesses[access]}`;
   const where = place === undefined ? '' : ` at ${placeText(place)}`;
   return `${what}${where}${access === 'read' ? ` as ${hex(now)}` : `: ${hex(old)} -> ${hex(now)}`}`;

@@ -78,7 +78,7 @@ const firstFrom = (sorted: readonly ProgramSymbol[], prefix: string): number => 
 };
 
 /** How many rows of a list sorted by address are at or below `address`. */
-export function countAtOrBelow(rows: readonly { readonly address: bigint }[], address: bigint): number {
+function countAtOrBelow(rows: readonly { readonly address: bigint }[], address: bigint): number {
   let low = 0;
   let high = rows.length;
   while (low < high) {

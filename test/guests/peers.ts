@@ -29,7 +29,7 @@ const assembled = (source: string): Uint8Array => {
 };
 
 /** A disk whose boot sector starts a program of this mode. */
-export const disk = (trial: Pick<Trial, 'source' | 'bits'>): Uint8Array => {
+const disk = (trial: Pick<Trial, 'source' | 'bits'>): Uint8Array => {
   const guest = assembled(trial.source);
   const sectors = Math.ceil(guest.length / SECTOR);
   const bytes = new Uint8Array(CYLINDER);

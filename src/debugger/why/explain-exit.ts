@@ -66,7 +66,7 @@ const entryText = ({ value, bitmapByte }: ExitCause): string =>
     : `the EPT entry ${hex(value)} at ${hex(bitmapByte)}`;
 
 /** What decided that it exits. */
-export const causeText = (exit: Exit, vmcs: Vmcs | undefined): string => {
+const causeText = (exit: Exit, vmcs: Vmcs | undefined): string => {
   const { cause } = exit;
   const row = rows[cause.rule];
   if (row !== undefined) return row(cause, exit, vmcs);

@@ -55,7 +55,7 @@ const miscMask = maskOf(miscParts, ['PT', 'SMBASE', 'SMM_MONITOR_CTL', 'MSEG_REV
 const eptVpidMask = maskOf(eptVpidParts, ['WALK_5', 'ADVANCED', 'SHADOW_STACK']);
 
 /** Bits of a control word that this machine has. */
-export const supportedControls = (word: ControlWordName): bigint =>
+const supportedControls = (word: ControlWordName): bigint =>
   controls[word].reduce((mask, name) => mask | (1n << BigInt(controlWords[word].bits[name]?.bit ?? 64)), 0n);
 
 const LOW = 0xffff_ffffn;

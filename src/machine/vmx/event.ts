@@ -2,7 +2,7 @@
 
 import type { GuestEvent } from '../cpu/virtualization';
 
-export const eventTypes: Readonly<Record<GuestEvent['type'], number>> = {
+const eventTypes: Readonly<Record<GuestEvent['type'], number>> = {
   'external-interrupt': 0,
   nmi: 2,
   'hardware-exception': 3,

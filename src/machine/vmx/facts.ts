@@ -26,7 +26,7 @@ export const capabilityValue = (values: CapabilityValues, name: string): bigint 
 };
 
 /** What rules know of this processor. */
-export const processorFacts = (
+const processorFacts = (
   cpu: Cpu,
   vmcs: Pick<Vmcs, 'address'>,
 ): Readonly<Record<ProcessorFact, () => bigint>> => ({

@@ -7,7 +7,6 @@ import { type FieldName, fieldNames } from '../../x86/vmx/fields';
 import type { PhysicalMemory } from '../core/physical';
 import { fieldIndex, type Vmcs } from './vmcs';
 
-export const REGION_SIZE = 4096;
 const ABORT = 4;
 const STATE = 8;
 const FIELDS = 64;

@@ -23,10 +23,10 @@ export const fieldIndex: Readonly<Record<FieldName, number>> = Object.fromEntrie
 ) as Record<FieldName, number>;
 
 const FIELDS = 256;
-export const VMCS_SLOTS = 16;
+const VMCS_SLOTS = 16;
 const HEADER = 64;
 const WRITERS = HEADER + FIELDS * 8;
-export const SLOT_SIZE = 8192;
+const SLOT_SIZE = 8192;
 
 /** Words of a slot's header. */
 const ADDRESS = 0;

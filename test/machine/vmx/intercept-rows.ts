@@ -569,7 +569,7 @@ const eventRows: readonly InterceptRow[] = [
 ];
 
 /** A task switch needs a guest outside IA-32e mode: with 4 MiB pages. */
-export const guest32 = (guest: string, more: Partial<Spec> = {}): Spec => ({
+const guest32 = (guest: string, more: Partial<Spec> = {}): Spec => ({
   ...more,
   long: false,
   fields: {

@@ -63,7 +63,7 @@ const compileControl = (id: string): Check => {
   return (facts) => own(facts) && active(facts);
 };
 
-export const compile = (predicate: Predicate): Check => {
+const compile = (predicate: Predicate): Check => {
   switch (predicate.kind) {
     case 'compare': {
       const left = compileTerm(predicate.left);
