@@ -72,10 +72,10 @@ const details = ({
 
 const vmxLines = ({ source, capabilities, masked }: NonNullable<PresetDescription['vmx']>): string[] => [
   `VMX capability MSRs, from ${source}:`,
-  `  ${'MSR'.padEnd(32)} ${'the processor'.padEnd(18)} here`,
+  `  ${'MSR'.padEnd(33)} ${'the processor'.padEnd(18)} here`,
   ...capabilities.map(
     ({ name, address, real, shown, assumed }) =>
-      `  ${address.toString(16).toUpperCase()}H ${name.padEnd(27)} ${hex(real)} ${shown === real ? 'the same' : hex(shown)}${assumed === undefined ? '' : ' *'}`,
+      `  ${address.toString(16).toUpperCase()}H ${name.padEnd(28)} ${hex(real)} ${shown === real ? 'the same' : hex(shown)}${assumed === undefined ? '' : ' *'}`,
   ),
   ...capabilities.flatMap(({ name, assumed }) => (assumed === undefined ? [] : [`  * ${name}: ${assumed}`])),
   '',
