@@ -6,8 +6,8 @@
 
 import type { MachineEvent } from './core/event';
 import type { PhysicalMemory } from './core/physical';
-import { pagingMode } from './cpu/page-walk';
 import { explainWalk } from './cpu/look';
+import { pagingMode } from './cpu/page-walk';
 import type { VirtualCpu } from './virtual-cpu';
 import type { Watches } from './watches';
 

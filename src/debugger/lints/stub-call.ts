@@ -14,7 +14,13 @@ import type { Handling } from './handling';
 const REACH = 512n;
 const ALIGNED = 16n;
 
-const nobody = new ProgramInfo({ name: '', segments: [], start: { kind: 'direct', bits: 64, entry: linear(0n) }, symbols: [], lines: [] });
+const nobody = new ProgramInfo({
+  name: '',
+  segments: [],
+  start: { kind: 'direct', bits: 64, entry: linear(0n) },
+  symbols: [],
+  lines: [],
+});
 
 /** RSP at the call where it is misaligned; undefined where it is not, or where that cannot be told. */
 export const misalignedCall = ({ vcpu }: Handling): bigint | undefined => {

@@ -26,10 +26,7 @@ export const capabilityValue = (values: CapabilityValues, name: string): bigint 
 };
 
 /** What rules know of this processor. */
-const processorFacts = (
-  cpu: Cpu,
-  vmcs: Pick<Vmcs, 'address'>,
-): Readonly<Record<ProcessorFact, () => bigint>> => ({
+const processorFacts = (cpu: Cpu, vmcs: Pick<Vmcs, 'address'>): Readonly<Record<ProcessorFact, () => bigint>> => ({
   'physical-address-width': () => BigInt(cpu.model.physicalBits),
   'linear-address-width': () => 48n,
   'host-ia-32e-mode': () => (cpu.state.efer & BigInt(EFER.LMA) ? 1n : 0n),
