@@ -75,7 +75,9 @@ test('cpu lists the presets, and of one the features and what is masked', async 
   expect(one.stdout).toMatch(/^Masked, because this machine does not have them:$/m);
   expect(one.stdout).toMatch(/^ {2}sse +CPUID\.1H:EDX\[25\] +SSE$/m);
   expect(one.stdout).toMatch(/^ {2}480H IA32_VMX_BASIC +0x00da040000000012 0x00d8040000000012$/m);
-  expect(one.stdout).toMatch(/^ {2}vmcs-shadowing +secondary processor-based VM-execution control 14 +VMCS shadowing$/m);
+  expect(one.stdout).toMatch(
+    /^ {2}vmcs-shadowing +secondary processor-based VM-execution control 14 +VMCS shadowing$/m,
+  );
   expect(one.stdout).toMatch(/^ {2}\* IA32_VMX_VMFUNC: the dump ends at 490H/m);
   const json = JSON.parse((await run('cpu', 'core2', '--json')).stdout);
   expect(json).toMatchObject({ name: 'core2' });
