@@ -73,9 +73,11 @@ export const ringside = (bundle: Bundle, words: readonly string[], options: RunO
     const child = spawn(process.execPath, [bundle.command, ...words], { cwd: bundle.folder });
     let stdout = '';
     let stderr = '';
+    let interrupted = false;
     child.stdout.on('data', (data: Buffer) => {
       stdout += data.toString();
-      if (options.interrupt) child.kill('SIGINT');
+      // Once, when the line is whole: a second Ctrl-C would end the process at once.
+      if (options.interrupt && !interrupted && stdout.includes('\n')) interrupted = child.kill('SIGINT');
     });
     child.stderr.on('data', (data: Buffer) => {
       stderr += data.toString();
