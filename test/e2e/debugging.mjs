@@ -12,6 +12,9 @@ const insist = async (action, seen, attempts = 10) => {
   }
 };
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with an escape
+const COLOUR = /\u001b\[[0-9;]*m/g;
+
 const quoted = (text) => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
 
 export const debuggingOn = (page) => {
@@ -65,21 +68,22 @@ export const debuggingOn = (page) => {
       await status.getByText(`Ln ${line},`).waitFor();
     },
 
-    shows: (label) =>
+    /** What changed is coloured, and the label holds the codes of the colour. */
+    shows: (name, value) =>
       page
-        .locator(`.debug-variables .monaco-list-row[aria-label="${quoted(label)}"]`)
+        .locator(`.debug-variables .monaco-list-row[aria-label^="${name}, value "][aria-label*="${quoted(value)}"]`)
         .first()
         .waitFor(),
 
     async valueOf(name) {
       const label = await variable(`${name}, value `).getAttribute('aria-label');
-      return label.slice(`${name}, value `.length);
+      return label.slice(`${name}, value `.length).replaceAll(COLOUR, '');
     },
 
     /** After a stop the previous values stay in view for a moment. */
     async changedFrom(name, value) {
       const rows = '.debug-variables .monaco-list-row';
-      const others = `:not([aria-label="${quoted(`${name}, value ${value}`)}"])`;
+      const others = `:not([aria-label*="${quoted(value)}"])`;
       await page.locator(`${rows}[aria-label^="${name}, value "]${others}`).first().waitFor();
     },
 

@@ -37,14 +37,14 @@ export const scenario = async ({ page, workspace, screenshot }) => {
   });
   await step('sets a register', async () => {
     await editor.setVariable('rbx', '0x123456789abcdef0');
-    await editor.shows('rbx, value 0x123456789abcdef0');
+    await editor.shows('rbx', '0x123456789abcdef0');
   });
   await step('steps', async () => {
     const before = await editor.valueOf('rip');
     await editor.press('F10');
     await editor.stoppedAtLine(lineOf(join(workspace, 'hello.asm'), 'lodsb'));
     await editor.changedFrom('rip', before);
-    await editor.shows('rbx, value 0x123456789abcdef0');
+    await editor.shows('rbx', '0x123456789abcdef0');
   });
   await step('shows what the guest writes', async () => {
     await editor.press('F5');
