@@ -194,7 +194,7 @@ export class Stepper {
     const cpu = this.control.machine.cpus[vcpu];
     if (cpu === undefined) return undefined;
     // Nothing is gone past: what the next instruction is makes no difference.
-    if (goesThroughAll(way)) return this.single(vcpu, way);
+    if (goesThroughAll(way)) return this.oneStep(vcpu);
     const passage = this.passage(vcpu);
     const rsp = cpu.state.rsp;
     const over = way.depth === 'over';
@@ -227,6 +227,22 @@ export class Stepper {
     return stop ?? this.control.arrivedAt(cpu.index);
   }
 
+  /** Until this vCPU has made one step, whatever it was: nothing is passed, so nobody has to listen. */
+  private async oneStep(vcpu: number): Promise<Pause | undefined> {
+    const { control } = this;
+    for (let slept: number | undefined; ; ) {
+      const { stepped, pause } = control.singleStep();
+      if (pause !== undefined) return pause;
+      if (stepped === vcpu) return control.arrivedAt(vcpu);
+      if (control.wantsPause) return { reason: 'pause', vcpu };
+      slept ??= performance.now();
+      if (performance.now() - slept > PATIENCE) {
+        await yieldToHost();
+        slept = performance.now();
+      }
+    }
+  }
+
   /** Steps until this vCPU has made a step that is not to be passed over. */
   private async single(vcpu: number, way: Way): Promise<Pause | undefined> {
     const { control } = this;
@@ -234,11 +250,9 @@ export class Stepper {
     const cpu = machine.cpus[vcpu];
     if (cpu === undefined) return undefined;
     const heard: MachineEvent[] = [];
-    const unsubscribe = goesThroughAll(way)
-      ? () => {}
-      : machine.events.on(['irq', 'nmi', 'trap'], (event) => {
-          if (event.vcpu === vcpu) heard.push(event);
-        });
+    const unsubscribe = machine.events.on(['irq', 'nmi', 'trap'], (event) => {
+      if (event.vcpu === vcpu) heard.push(event);
+    });
     try {
       let slept = performance.now();
       for (;;) {
