@@ -167,6 +167,15 @@ describe('values', () => {
     ]);
   });
 
+  test('a scope shows as many rows as are named, also those with spaces in their names', async () => {
+    const { say } = await open(counting);
+    const names = (await say('regs rip rsi, rsp rax')).map((line) => /^\S+/.exec(line)?.[0]);
+    expect(names.filter((name) => name !== undefined)).toEqual(['rip', 'rsi', 'rsp', 'rax']);
+    expect(await say('info dev pic/vector base 1 pic/mask 1')).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^vector base 1/), expect.stringMatching(/^mask 1/)]),
+    );
+  });
+
   test('a walk is judged for one kind of access, and the pane keeps the address', async () => {
     const { console, say } = await open(counting);
     expect((await say("walk start, 'uw'"))[0]).toMatch(/^0x100000 page of 2 MiB; user write denied: .*walk\.user/);

@@ -29,9 +29,10 @@ const showScope = (console: ConsoleContext, scope: Scope, argument: string): Out
     return { lines: [...itemLines(items, console.radix), ...more, ...empty], items, title: scope.name };
   }
   const found = argument
-    .split(/\s*,\s*|\s+(?=\S+$)/)
-    .filter((word) => word !== '')
-    .map((word) => itemAt(console, scope, items, word));
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .flatMap((part) => itemsAt(console, scope, items, part.split(/\s+/)));
   return {
     lines: found.flatMap((item) => [
       ...itemLines([item], console.radix),
@@ -42,8 +43,18 @@ const showScope = (console: ConsoleContext, scope: Scope, argument: string): Out
   };
 };
 
-/** A row by its name or the beginning of it, and rows in it behind slashes. @throws BadInput */
-const itemAt = (console: ConsoleContext, scope: Scope, items: readonly Item[], path: string): Item => {
+/** Rows one after another, each as long as a name can be: some have spaces. @throws BadInput */
+const itemsAt = (console: ConsoleContext, scope: Scope, items: readonly Item[], words: readonly string[]): Item[] => {
+  if (words.length === 0) return [];
+  for (let length = words.length; length > 0; length--) {
+    const item = itemAt(console, items, words.slice(0, length).join(' '));
+    if (item !== undefined) return [item, ...itemsAt(console, scope, items, words.slice(length))];
+  }
+  throw new BadInput(`there is no \`${words[0]}\` in ${scope.name}`);
+};
+
+/** A row by its name or the beginning of it, and rows in it behind slashes. */
+const itemAt = (console: ConsoleContext, items: readonly Item[], path: string): Item | undefined => {
   let level = items;
   let item: Item | undefined;
   for (const word of path.toLowerCase().split('/')) {
@@ -51,9 +62,7 @@ const itemAt = (console: ConsoleContext, scope: Scope, items: readonly Item[], p
     if (item === undefined) break;
     level = childrenOf(item);
   }
-  const register = item ?? registerItem(console, path.toLowerCase());
-  if (register === undefined) throw new BadInput(`there is no \`${path}\` in ${scope.name}`);
-  return register;
+  return item ?? registerItem(console, path.toLowerCase());
 };
 
 const named = (items: readonly Item[], word: string): Item | undefined =>

@@ -161,7 +161,10 @@ export const peekGuestPhysical = (cpu: Cpu, guest: number, view = presentView(cp
 /** Guest-physical address of a linear one: what the guest's own tables give. Without EPT that is the physical address. */
 export const peekGuestTranslation = (cpu: Cpu, linear: bigint, view = presentView(cpu)): number | undefined => {
   const [low, high] = halves(linear);
-  if (pagingMode(view.state) === 'none') return low;
+  const mode = pagingMode(view.state);
+  if (mode === 'none') return low;
+  // The walk looks at 48 bits only: without this the address would be another one's.
+  if (mode === '4-level' && !isCanonical(linear)) return undefined;
   const walk = pageWalkOf(cpu, view);
   if (walk.descend(low, high) !== undefined) return undefined;
   return walk.base + (low & (pageBytes(walk.rights) - 1));
