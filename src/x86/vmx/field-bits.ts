@@ -151,8 +151,8 @@ export const fieldBits: Readonly<Partial<Record<FieldName, RegisterBits>>> = Obj
   ],
 ] as [FieldName, RegisterBits][]);
 
-/** Intel SDM vol. 3, "Activity State". */
-export const activityStates: readonly string[] = ['active', 'HLT', 'shutdown', 'wait-for-SIPI'];
+/** By number. Intel SDM vol. 3, "Guest Non-Register State". */
+export const activityStates = ['active', 'HLT', 'shutdown', 'wait-for-SIPI'] as const;
 
 /** Interruption types of event information. Intel SDM vol. 3, "VM-Entry Controls for Event Injection". */
 export const interruptionTypes: readonly string[] = [

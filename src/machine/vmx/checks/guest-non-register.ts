@@ -1,5 +1,6 @@
 /** Intel SDM vol. 3, "Checks on Guest Non-Register State" and "Checks on Guest Page-Directory-Pointer-Table Entries": exit 33. */
 
+import { activityStates } from '../../../x86/vmx/field-bits';
 import { injectionTypes } from './exit-and-entry-controls';
 import { guest64 } from './guest-registers';
 import { entryChecks, rule } from './rule';
@@ -27,9 +28,8 @@ import {
 } from './tree';
 
 // Intel SDM vol. 3, "Guest Non-Register State".
-const activityStates = { active: 0, hlt: 1, shutdown: 2, waitForSipi: 3 } as const;
-const isActivity = (name: keyof typeof activityStates): Predicate =>
-  equal('GUEST_ACTIVITY_STATE', activityStates[name]);
+const isActivity = (name: (typeof activityStates)[number]): Predicate =>
+  equal('GUEST_ACTIVITY_STATE', activityStates.indexOf(name));
 const interruptibilityBits = { sti: 0, movSs: 1, smi: 2, nmi: 3, enclave: 4 } as const;
 const blocked = (by: keyof typeof interruptibilityBits): Predicate =>
   isSet('GUEST_INTERRUPTIBILITY_STATE', interruptibilityBits[by]);
@@ -44,7 +44,7 @@ const entersSmm = control('entry.entry-to-smm');
 
 const pending = 'GUEST_PENDING_DBG_EXCEPTIONS';
 /** A single-step trap is pending exactly where one is due. */
-const shadowed = any(blocked('sti'), blocked('movSs'), isActivity('hlt'));
+const shadowed = any(blocked('sti'), blocked('movSs'), isActivity('HLT'));
 const singleSteps = all(isSet('GUEST_RFLAGS', 8), isClear('GUEST_IA32_DEBUGCTL', 1));
 const transactional = isSet(pending, 16);
 
@@ -56,17 +56,17 @@ export const guestNonRegisterChecks = entryChecks('Checks on Guest Non-Register 
     'guest.activity.supported',
     any(
       isActivity('active'),
-      all(isActivity('hlt'), isSet(misc, 6)),
+      all(isActivity('HLT'), isSet(misc, 6)),
       all(isActivity('shutdown'), isSet(misc, 7)),
-      all(isActivity('waitForSipi'), isSet(misc, 8)),
+      all(isActivity('wait-for-SIPI'), isSet(misc, 8)),
     ),
   ),
-  rule('guest.activity.hlt-needs-ring-0', implies(isActivity('hlt'), equal(bits('GUEST_SS_AR_BYTES', 6, 5), 0))),
+  rule('guest.activity.hlt-needs-ring-0', implies(isActivity('HLT'), equal(bits('GUEST_SS_AR_BYTES', 6, 5), 0))),
   rule('guest.activity.blocking-needs-active', implies(any(blocked('sti'), blocked('movSs')), isActivity('active'))),
   rule(
     'guest.activity.injection-into-hlt',
     implies(
-      all(injects, isActivity('hlt')),
+      all(injects, isActivity('HLT')),
       any(
         isType('externalInterrupt'),
         isType('nmi'),
@@ -82,8 +82,8 @@ export const guestNonRegisterChecks = entryChecks('Checks on Guest Non-Register 
       any(all(isType('nmi'), equal(vector, 2)), all(isType('hardwareException'), equal(vector, 18))),
     ),
   ),
-  rule('guest.activity.injection-into-wait-for-sipi', implies(isActivity('waitForSipi'), not(injects))),
-  rule('guest.activity.wait-for-sipi-not-to-smm', implies(entersSmm, not(isActivity('waitForSipi')))),
+  rule('guest.activity.injection-into-wait-for-sipi', implies(isActivity('wait-for-SIPI'), not(injects))),
+  rule('guest.activity.wait-for-sipi-not-to-smm', implies(entersSmm, not(isActivity('wait-for-SIPI')))),
 
   rule('guest.interruptibility.reserved', equal(bits('GUEST_INTERRUPTIBILITY_STATE', 31, 5), 0)),
   rule('guest.interruptibility.not-both-blockings', not(all(blocked('sti'), blocked('movSs')))),
