@@ -7,6 +7,7 @@ import { isEventSpec } from '../debugger/events/spec';
 import { evaluate } from '../debugger/expression/evaluator';
 import { parseExpression } from '../debugger/expression/parser';
 import { stopAtSymbol } from '../debugger/function-body';
+import { orSuggest } from '../debugger/misspelled';
 import type { Session } from '../debugger/session';
 import type { TriggerOptions } from '../debugger/trigger';
 import { BadInput } from '../program/program';
@@ -92,7 +93,9 @@ const placeNamed = (session: Session, name: string): Place => {
   const { current } = session.machine;
   const body = stopAtSymbol(session.codeView(current), name);
   if (body !== undefined) return { space: 'linear', address: body };
-  const { bits } = evaluate(parseExpression(name), session.environment(current));
+  const { bits } = orSuggest(session, current, name, () =>
+    evaluate(parseExpression(name), session.environment(current)),
+  );
   return { space: 'linear', address: bits };
 };
 

@@ -11,7 +11,7 @@ import { type LinearAddress, linear } from '../x86/address';
 import { type Place, placeText } from './address';
 import type { Conditions } from './conditions';
 import type { VcpuEnvironment } from './environment';
-import { physicalPlace } from './guest-memory';
+import { checkReachable, physicalPlace } from './guest-memory';
 import { Trigger, type TriggerOptions } from './trigger';
 import { currentAddress } from './vcpu-view';
 import { type Watch, type WatchAccess, type Watched, Watches, type WatchTarget } from './watches';
@@ -203,8 +203,9 @@ export class Breakpoints {
 
   /** Guest-physical addresses are what they are at present: EPT can be changed, and another one selected. */
   private settled(place: bigint | Place): Place {
-    if (typeof place === 'bigint') return { space: 'linear', address: place };
-    return place.space === 'gpa' ? physicalPlace(this.cpuOf(place), place) : place;
+    const all: Place = typeof place === 'bigint' ? { space: 'linear', address: place } : place;
+    checkReachable(all);
+    return all.space === 'gpa' ? physicalPlace(this.cpuOf(all), all) : all;
   }
   private cpuOf({ vcpu = this.machine.current }: Place): Cpu {
     const { cpu } = this.machine.cpus[vcpu] ?? {};

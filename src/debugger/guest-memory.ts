@@ -2,8 +2,9 @@
 
 import type { Cpu } from '../machine/cpu/cpu';
 import { peekGuestPhysical, peekTranslation, presentView } from '../machine/cpu/look';
+import { isCanonical } from '../machine/cpu/mode';
 import { BadInput } from '../program/program';
-import { type LinearAddress, linear } from '../x86/address';
+import { hex, type LinearAddress, linear } from '../x86/address';
 import { type Place, placeText, type Space } from './address';
 
 const PAGE = 4096;
@@ -50,6 +51,16 @@ export const translator = (cpu: Cpu, space: Space): ((address: bigint) => number
   if (space === 'guest') return (address) => (guest === undefined ? undefined : peekTranslation(cpu, address, guest));
   return (address) =>
     address >= PHYSICAL_END ? undefined : peekGuestPhysical(cpu, Number(address), guest ?? presentView(cpu));
+};
+
+/** Refuses addresses that nothing can ever be at. @throws BadInput */
+export const checkReachable = (place: Place): void => {
+  const { space, address } = place;
+  const isPhysical = space === 'phys' || space === 'gpa';
+  if (isPhysical && address >= PHYSICAL_END)
+    throw new BadInput(`${placeText(place)}: physical addresses end at ${hex(PHYSICAL_END)}`);
+  if (!isPhysical && !isCanonical(address))
+    throw new BadInput(`${placeText(place)}: not canonical, bits 63:47 must be equal`);
 };
 
 /** A place in physical memory: what an address of any space reaches now. @throws BadInput where nothing is mapped */

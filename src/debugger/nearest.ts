@@ -9,7 +9,8 @@ export const nearest = (word: string, candidates: readonly string[]): string | u
   for (const candidate of candidates) {
     const name = plain(candidate);
     const distance = wanted !== '' && name.startsWith(wanted) ? 1 : editDistance(wanted, name);
-    if (distance < bestDistance) {
+    // Where more than half is wrong, nothing is left that is alike.
+    if (distance < bestDistance && 2 * distance <= Math.max(wanted.length, name.length)) {
       best = candidate;
       bestDistance = distance;
     }

@@ -39,7 +39,7 @@ describe('bad options: one line and status 2', () => {
     [['run', 'a.asm', '--no-reboot=5'], '--no-reboot takes no value'],
     [['run', 'a.asm', 'b.asm'], 'b.asm: one word too many; usage: ringside run FILE [OPTIONS]'],
     [['run', 'a.asm', '--trace', 'traps'], /^traps: no kind of event; one of trap, int, /],
-    [['run', 'a.asm', '--trace', 'trap:#XX'], 'trap:#XX: `#XX` says nothing about trap; write for example trap:#PF'],
+    [['run', 'a.asm', '--trace', 'trap:#XX'], 'trap:#XX: `#XX` says nothing about trap; did you mean #XM?'],
     [['run', 'a.asm', '-o', 'x'], '-o: says where a --trace goes; there is none'],
     [['rnu', 'a.asm'], 'rnu: no such command; did you mean run?'],
     [['cpu', 'hasvell'], 'hasvell: no such processor model; did you mean haswell?'],

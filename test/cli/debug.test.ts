@@ -268,7 +268,7 @@ test.each([
   ['set cpl = 3', 'cpl cannot be set'],
   ['step many', 'many: a number of steps is wanted'],
   ['finish', 'no caller can be found on the stack to step out to'],
-  ['break trap:#XX', /^trap:#XX: `#XX` says nothing about trap; write for example /],
+  ['break trap:#XX', /^trap:#XX: `#XX` says nothing about trap; did you mean #XM\?/],
   ['x', 'which memory? x ADDRESS, COUNT or x [ADDRESS]:u32, COUNT'],
   ['vcpu 3', 'there is no vCPU 3; they are 0 to 0'],
   ['regs foo', 'there is no `foo` in Registers'],

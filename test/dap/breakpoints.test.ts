@@ -110,7 +110,11 @@ describe('events', () => {
       });
       expect(breakpoints).toMatchObject([
         { verified: true, message: 'access to an I/O port or a range of them; stops after the instruction' },
-        { verified: false, message: 'port:0x81:q: `q` says nothing about port; write for example port:0x3f8:w' },
+        {
+          verified: false,
+          message:
+            'port:0x81:q: `q` says nothing about port; write for example port:0x3f8:w, and its names are read, write',
+        },
         { verified: true, instructionReference: '0x100005' },
       ]);
     });

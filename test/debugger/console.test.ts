@@ -89,6 +89,9 @@ describe('lines', () => {
     ['regs foo', /there is no `foo` in Registers/],
     ['rwatch rax', /reading a register cannot be watched/],
     ['break trap:#XX', /says nothing about trap/],
+    ['break 0x800000000000', /^refused: 0x800000000000: not canonical, bits 63:47 must be equal$/],
+    ['watch [0xdead000000000000]:u32', /^refused: 0xdead000000000000: not canonical/],
+    ['break phys:0xfffffffffffff000', /physical addresses end at 0x10000000000000$/],
     ['set rax', /what to what\?/],
     ['cpl = 3', /cpl cannot be set/],
   ])('%s is refused in one line', async (line, message) => {
@@ -97,6 +100,13 @@ describe('lines', () => {
     expect(said).toMatch(message);
     expect(said).not.toContain('\n');
     expect(more).toEqual([]);
+  });
+
+  test('a place that nothing is called: the symbol or the event that is near is offered', async () => {
+    const { say } = await open(counting);
+    expect(await say('break vmexitt:CPUID')).toEqual([expect.stringMatching(/`vmexitt`; did you mean vmexit\?\n/)]);
+    expect(await say('break duoble')).toEqual([expect.stringMatching(/`duoble`; did you mean double\?\n/)]);
+    expect(await say('break nowhere_at_all')).toEqual([expect.stringMatching(/`nowhere_at_all`\n/)]);
   });
 
   test('help lists every command, and tells about each', async () => {

@@ -3,6 +3,7 @@
 import { BadInput } from '../../program/program';
 import { isEventSpec, splitRequest } from '../events/spec';
 import { parseExpression } from '../expression/parser';
+import { orSuggest } from '../misspelled';
 import type { TriggerOptions } from '../trigger';
 import type { WatchAccess } from '../watches';
 import { inText, readCodePlaces, readCount, readMemoryPlace, splitArguments } from './arguments';
@@ -23,7 +24,9 @@ const split = (argument: string): { readonly spec: string; readonly options: Tri
 };
 
 const place = (console: ConsoleContext, request: StopRequest): number =>
-  console.stops.add(console.session, request, (location) => readCodePlaces(console, location));
+  console.stops.add(console.session, request, (location) =>
+    orSuggest(console.session, console.vcpu, location, () => readCodePlaces(console, location)),
+  );
 
 const add = (console: ConsoleContext, argument: string, more: TriggerOptions): Output => {
   const { spec, options: written } = split(argument);

@@ -12,6 +12,7 @@ import type { Machine } from '../../machine/pc';
 import { BadInput } from '../../program/program';
 import { ExpressionError } from '../expression/syntax';
 import { readInteger } from '../machine-options';
+import { nearest } from '../nearest';
 import type { TriggerOptions } from '../trigger';
 import { type Field, isNumber, type NumberField } from './fields';
 import { type EventRow, eventKinds, numbersOf, rowOf } from './kinds';
@@ -125,18 +126,40 @@ const readDetail = (text: string, kind: EventKind, row: EventRow, detail: string
     const field = [...row.fields, ...numbersOf(kind)].find((one) => one.name === name.toLowerCase());
     const test = field === undefined ? undefined : fieldTest(field, value);
     if (test !== undefined) return test;
-    if (field !== undefined) throw new BadInput(`${text}: ${value || 'nothing'} is no value of ${name}: ${field.help}`);
+    if (field !== undefined) {
+      const near = nearest(value, valuesOf(field));
+      const meant = near === undefined ? '' : `; did you mean ${near}?`;
+      throw new BadInput(`${text}: ${value || 'nothing'} is no value of ${name}: ${field.help}${meant}`);
+    }
     const names = [...new Set([...row.fields, ...numbersOf(kind)].map((one) => one.name))];
     throw new BadInput(`${text}: ${kind} has no field ${name}; it has ${names.join(', ')}`);
   }
   const subject = numbersOf(kind).find((field) => field.name === row.subject);
   const test = wordTest(row, detail) ?? (subject === undefined ? undefined : numberTest(subject, detail));
   if (test !== undefined) return test;
+  const known = [...(subject === undefined ? [] : valuesOf(subject)), ...row.fields.flatMap(valuesOf)];
   throw new BadInput(
-    row.subject === undefined && !row.fields.some((field) => !isNumber(field) && field.words !== undefined)
+    row.subject === undefined && known.length === 0
       ? `${text}: events of kind ${kind} have no details to choose by`
-      : `${text}: \`${detail}\` says nothing about ${kind}; write for example ${row.example}`,
+      : `${text}: \`${detail}\` says nothing about ${kind}; ${advice(detail, [...new Set(known)], row.example)}`,
   );
+};
+
+/** All values that have names; of words the long form. */
+const valuesOf = (field: Field): readonly string[] =>
+  isNumber(field)
+    ? (field.names?.() ?? [])
+    : (field.words ?? []).map((spellings) => spellings.at(-1)).filter((word) => word !== undefined);
+
+/** More names than that are not listed. */
+const MOST_NAMES = 64;
+
+/** What would be right. */
+const advice = (written: string, known: readonly string[], example: string): string => {
+  const near = nearest(written, known);
+  if (near !== undefined) return `did you mean ${near}?`;
+  const listed = known.length > 0 && known.length <= MOST_NAMES ? `, and its names are ${known.join(', ')}` : '';
+  return `write for example ${example}${listed}`;
 };
 
 const fieldTest = (field: Field, value: string): Test | undefined => {

@@ -146,7 +146,12 @@ describe('specifications', () => {
   test.each([
     ['traps', /^traps: no kind of event; one of trap, /],
     ['', /^'': no kind of event/],
-    ['trap:#ZZ', /^trap:#ZZ: `#ZZ` says nothing about trap; write for example trap:#PF$/],
+    ['trap:#ZZ', /^trap:#ZZ: `#ZZ` says nothing about trap; write for example trap:#PF, and its names are #DE, #DB, /],
+    ['vmexit:CPIUD', /^vmexit:CPIUD: `CPIUD` says nothing about vmexit; did you mean CPUID\?$/],
+    ['vmexit:reason=HTL', /^vmexit:reason=HTL: HTL is no value of reason: .*; did you mean HLT\?$/],
+    ['vmcs:GEST_RIP:w', /did you mean GUEST_RIP\?$/],
+    ['vmfail:seven', /^vmfail:seven: `seven` says nothing about vmfail; write for example vmfail:7$/],
+    ['vmentry-failure:bogus', /and its names are controls, host-state, guest-state, msr-loading$/],
     ['nmi:5', /^nmi:5: events of kind nmi have no details to choose by$/],
     ['port:0x3f8:x', /`x` says nothing about port/],
     ['port:0x3ff-0x3f8', /`0x3ff-0x3f8` says nothing about port/],
