@@ -99,7 +99,8 @@ const walk = (machine: Machine, cpu: Cpu, { bits: address }: Value, access: Valu
   const found = physicalOf(cpu, address);
   const verdict = wanted === undefined ? undefined : items().at(-1);
   const leads = walkText(cpu, at);
-  const meaning = verdict === undefined ? leads : `${leads}; ${verdict.name} ${verdict.mark ?? ''}: ${verdict.meaning}`;
+  const said = verdict?.mark === undefined ? [verdict?.name] : [verdict.name, `${verdict.mark}:`];
+  const meaning = verdict === undefined ? leads : `${leads}; ${[...said, verdict.meaning].join(' ')}`;
   return found === undefined ? number(0n, { wordy: true, meaning, items }) : number(found, { meaning, items });
 };
 

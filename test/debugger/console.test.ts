@@ -189,6 +189,7 @@ describe('values', () => {
   test('a walk is judged for one kind of access, and the pane keeps the address', async () => {
     const { console, say } = await open(counting);
     expect((await say("walk start, 'uw'"))[0]).toMatch(/^0x100000 page of 2 MiB; user write denied: .*walk\.user/);
+    expect((await say("walk start, 'w'"))[0]).toBe('0x100000 page of 2 MiB; supervisor write allowed');
     expect((await say('info paging')).join('\n')).toMatch(/\n0x100000 +0x100000 page of 2 MiB/);
     await say('unwalk start');
     expect((await say('info paging')).join('\n')).not.toMatch(/\n0x100000 +0x100000/);

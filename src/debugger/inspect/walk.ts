@@ -26,12 +26,11 @@ export interface Access {
 export const walkItems = (cpu: Cpu, address: LinearAddress, access?: Access, side?: AddressView): Item[] => {
   const view = side ?? presentView(cpu);
   const steps = explainWalk(cpu, address, view);
-  const verdicts = access === undefined ? allAccesses : [access];
   const subject = { cpu, view, own: side === undefined };
   return [
     ...steps.map((step) => stepItem(subject, address, step)),
     ...leadsTo(subject, steps, address),
-    ...verdicts.map((one) => verdictItem(subject, address, one)),
+    ...(access === undefined ? verdictItems(subject, address) : [verdictItem(subject, address, access)]),
   ];
 };
 
@@ -46,9 +45,25 @@ interface Walked {
   readonly own: boolean;
 }
 
-const allAccesses: readonly Access[] = [false, true].flatMap((user) =>
-  (['read', 'write', 'execute'] as const).map((kind) => ({ kind, user })),
-);
+const accessKinds = ['read', 'write', 'execute'] as const;
+const rings = [false, true] as const;
+
+/** On all accesses, one item each; those of one ring that the same thing denies are one, and so is all where that denies all. */
+const verdictItems = (subject: Walked, address: LinearAddress): Item[] => {
+  const verdicts = rings.map((user) => accessKinds.map((kind) => verdictItem(subject, address, { kind, user })));
+  const [first, ...others] = verdicts.flat();
+  const isAlike = (one: Item, other: Item): boolean => one.mark === 'denied' && one.meaning === other.meaning;
+  if (first !== undefined && others.every((one) => isAlike(one, first))) return [{ ...first, name: 'any access' }];
+  return verdicts.flatMap((ofRing) =>
+    ofRing.flatMap((one, index) => {
+      const alike = ofRing.filter((other) => isAlike(other, one));
+      if (alike.length < 2) return [one];
+      if (ofRing.indexOf(alike[0] as Item) < index) return [];
+      const more = alike.slice(1).map(({ name }) => name.replace(/^\S+ /, ''));
+      return [{ ...one, name: [one.name, ...more].join(', ') }];
+    }),
+  );
+};
 
 const stepItem = ({ cpu, view, own }: Walked, address: LinearAddress, step: WalkStep): Item => {
   const { level, entry, entryAddress, entryPhysical, register } = step;

@@ -35,7 +35,9 @@ describe('a walk', () => {
       'PDPTE',
       'PDE',
       'physical',
-      ...['supervisor read', 'supervisor write', 'supervisor execute', 'user read', 'user write', 'user execute'],
+      ...['supervisor read', 'supervisor write', 'supervisor execute'],
+      // The same denies all of them.
+      'user read, write, execute',
     ]);
     expect(items[3]).toMatchObject({ bits: 0x25_0008n, meaning: 'page of 2 MiB' });
     expect(items.slice(4, 7).map(({ meaning }) => meaning)).toEqual(['allowed', 'allowed', 'allowed']);
@@ -57,6 +59,9 @@ describe('a walk', () => {
     const session = await standing('64-bit');
     expect(walk(session, 1n << 40n)[1]).toMatchObject({ name: 'physical', mark: 'denied' });
     expect(walk(session, 1n << 40n)[1]?.meaning).toBe('not mapped: bit P is 0 in the PML4E');
+    expect(walk(session, 1n << 40n).slice(2)).toMatchObject([
+      { name: 'any access', mark: 'denied', meaning: expect.stringMatching(/\[walk\.present\]$/) },
+    ]);
     write(session, 0x9_3008, 0x20_20a3n | (1n << 13n));
     expect(itemValue(walk(session, 0x20_0000n)[3] as never)).toBe(
       'not mapped: a reserved bit is set in the PDE (denied)',
