@@ -144,15 +144,35 @@ const LEAF_7_ECX = [
   'umip: user-mode instruction prevention',
   'pku: protection keys for user pages',
   'ospke: CR4.PKE is set',
-  ...(Array(25).fill('') as ''[]),
+  '',
+  'avx512_vbmi2: AVX-512 byte compression and shifts',
+  '',
+  'gfni: Galois field instructions',
+  'vaes: AES instructions on wide vectors',
+  'vpclmulqdq: PCLMULQDQ on wide vectors',
+  'avx512_vnni: AVX-512 neural network instructions',
+  'avx512_bitalg: AVX-512 bit counts',
+  'tme: total memory encryption',
+  'avx512_vpopcntdq: AVX-512 bit counts of words',
+  '',
+  'la57: 57-bit linear addresses',
+  ...(Array(5).fill('') as ''[]),
+  'rdpid: RDPID',
+  ...(Array(7).fill('') as ''[]),
   'sgx_lc: SGX launch configuration',
 ] as const;
 
-const LEAF_7_EDX = [
-  ...(Array(26).fill('') as ''[]),
-  'spec_ctrl: IBRS and IBPB',
-  'stibp: single thread indirect branch predictors',
-] as const;
+const LEAF_7_EDX: readonly string[] = Object.assign(Array(32).fill('') as string[], {
+  1: 'sgx_keys: SGX attestation services',
+  4: 'fsrm: fast short REP MOVSB',
+  10: 'md_clear: VERW overwrites buffers',
+  18: 'pconfig: PCONFIG',
+  26: 'spec_ctrl: IBRS and IBPB',
+  27: 'stibp: single thread indirect branch predictors',
+  28: 'flush_l1d: IA32_FLUSH_CMD',
+  29: 'arch_capabilities: IA32_ARCH_CAPABILITIES',
+  31: 'ssbd: speculative store bypass disable',
+});
 
 const EXTENDED_1_ECX = [
   'lahf_lm: LAHF and SAHF in 64-bit mode',
@@ -178,6 +198,10 @@ const EXTENDED_7_EDX: readonly string[] = Object.assign(Array(9).fill('') as str
   8: 'constant_tsc: invariant TSC',
 });
 
+const EXTENDED_8_EBX: readonly string[] = Object.assign(Array(10).fill('') as string[], {
+  9: 'wbnoinvd: WBNOINVD',
+});
+
 /** The registers whose bits are features, all in subleaf 0. */
 const registers: readonly (readonly [number, CpuidRegister, readonly string[]])[] = [
   [1, 'edx', LEAF_1_EDX],
@@ -190,6 +214,7 @@ const registers: readonly (readonly [number, CpuidRegister, readonly string[]])[
   [0x80000001, 'ecx', EXTENDED_1_ECX],
   [0x80000001, 'edx', EXTENDED_1_EDX],
   [0x80000007, 'edx', EXTENDED_7_EDX],
+  [0x80000008, 'ebx', EXTENDED_8_EBX],
 ];
 
 export const featureBits: ReadonlyMap<string, FeatureBit> = new Map(

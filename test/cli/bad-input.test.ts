@@ -33,7 +33,7 @@ describe('bad options: one line and status 2', () => {
     [['run', 'a.asm', '--cpus', '99'], '--cpus 99: a number from 1 to 8 is wanted'],
     [
       ['run', 'a.asm', '--cpu', 'pentium'],
-      '--cpu pentium: one of haswell, max, nehalem, skylake, skylake-sp, kvm-nested, core2, or a file such as ./cpu.txt, is wanted',
+      '--cpu pentium: one of haswell, max, nehalem, skylake, skylake-sp, icelake-sp, kvm-nested, core2, or a file such as ./cpu.txt, is wanted',
     ],
     [['run', 'a.asm', '--load'], '--load: a value is missing: --load ADDRESS'],
     [['run', 'a.asm', '--no-reboot=5'], '--no-reboot takes no value'],

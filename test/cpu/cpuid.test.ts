@@ -23,7 +23,7 @@ test('the first preset is haswell, and one has no VT-x in its data', () => {
   expect(makeModel('haswell').vmx).toBeDefined();
   expect(makeModel('core2').vmx).toBeUndefined();
   expect(() => makeModel('pentium')).toThrow(
-    "unknown CPU preset 'pentium': choose one of haswell, max, nehalem, skylake, skylake-sp, kvm-nested, core2",
+    "unknown CPU preset 'pentium': choose one of haswell, max, nehalem, skylake, skylake-sp, icelake-sp, kvm-nested, core2",
   );
 });
 
@@ -111,6 +111,16 @@ describe('haswell', () => {
     // Other leaves do not look at ECX.
     expect(model.cpuid(0x80000008, 9).eax).toBe(0x3027);
   });
+});
+
+test('icelake-sp shows no 57-bit addresses, no WBNOINVD and no PCONFIG, and its TLBs by subleaf', () => {
+  const model = makeModel('icelake-sp');
+  expect(model.cpuid(1, 0).eax).toBe(0x606a6);
+  expect(model.cpuid(0x80000008, 0)).toEqual({ eax: 0x302e, ebx: 0, ecx: 0, edx: 0 });
+  expect(model.cpuid(7, 0)).toMatchObject({ ecx: 1 << 2, edx: 0 });
+  expect(model.cpuid(0x1b, 0)).toEqual({ eax: 0, ebx: 0, ecx: 0, edx: 0 });
+  expect(model.cpuid(0x18, 3)).toEqual({ eax: 0, ebx: 0x40001, ecx: 0x10, edx: 0x4024 });
+  expect(model.cpuid(0x18, 8)).toEqual({ eax: 0, ebx: 0, ecx: 0, edx: 0 });
 });
 
 describe('topology', () => {

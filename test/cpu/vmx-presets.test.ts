@@ -13,7 +13,15 @@ const withVmx = presets.flatMap(({ name, vmx }) => (vmx === undefined ? [] : [{ 
 const shownBy = (name: string): CapabilityValues => makeModel(name).vmx as CapabilityValues;
 
 test('at least four generations and a guest hypervisor under KVM have VT-x', () => {
-  expect(withVmx.map(({ name }) => name)).toEqual(['haswell', 'max', 'nehalem', 'skylake', 'skylake-sp', 'kvm-nested']);
+  expect(withVmx.map(({ name }) => name)).toEqual([
+    'haswell',
+    'max',
+    'nehalem',
+    'skylake',
+    'skylake-sp',
+    'icelake-sp',
+    'kvm-nested',
+  ]);
 });
 
 describe.each(withVmx)('$name', ({ name, real }) => {
@@ -62,16 +70,39 @@ test('the generations differ where the issue says they do', () => {
     rdseed: bit(name, 'IA32_VMX_PROCBASED_CTLS2', 32 + 16),
     pages1g: bit(name, 'IA32_VMX_EPT_VPID_CAP', 17),
     accessedDirty: bit(name, 'IA32_VMX_EPT_VPID_CAP', 21),
+    umip: bit(name, 'IA32_VMX_CR4_FIXED1', 11),
     zeroLength: bit(name, 'IA32_VMX_MISC', 30),
+    regionBytes: Number(((shownBy(name).IA32_VMX_BASIC as bigint) >> 32n) & 0x1fffn),
     cr3Targets: Number(((shownBy(name).IA32_VMX_MISC as bigint) >> 16n) & 0x1ffn),
   });
-  const common = { unrestricted: 1, invpcid: 1, pages1g: 1, accessedDirty: 1 };
-  const early = { unrestricted: 0, invpcid: 0, pages1g: 0, accessedDirty: 0 };
-  expect(row('nehalem')).toEqual({ ...early, width: 36, rdseed: 0, zeroLength: 0, cr3Targets: 4 });
-  expect(row('haswell')).toEqual({ ...common, width: 39, rdseed: 0, zeroLength: 0, cr3Targets: 4 });
-  expect(row('skylake')).toEqual({ ...common, width: 39, rdseed: 1, zeroLength: 1, cr3Targets: 4 });
-  expect(row('skylake-sp')).toEqual({ ...common, width: 46, rdseed: 1, zeroLength: 1, cr3Targets: 4 });
-  expect(row('kvm-nested')).toEqual({ ...common, width: 40, rdseed: 0, zeroLength: 0, cr3Targets: 0 });
+  const early = { unrestricted: 0, invpcid: 0, pages1g: 0, accessedDirty: 0, umip: 0, rdseed: 0 };
+  const common = { ...early, unrestricted: 1, invpcid: 1, pages1g: 1, accessedDirty: 1 };
+  const old = { zeroLength: 0, cr3Targets: 4, regionBytes: 0x400 };
+  const later = { ...common, rdseed: 1, zeroLength: 1, cr3Targets: 4, regionBytes: 0x400 };
+  expect(row('nehalem')).toEqual({ ...early, ...old, width: 36 });
+  expect(row('haswell')).toEqual({ ...common, ...old, width: 39 });
+  expect(row('skylake')).toEqual({ ...later, width: 39 });
+  expect(row('skylake-sp')).toEqual({ ...later, width: 46 });
+  expect(row('icelake-sp')).toEqual({ ...later, width: 46, umip: 1, regionBytes: 0x500 });
+  expect(row('kvm-nested')).toEqual({ ...common, ...old, width: 40, cr3Targets: 0, regionBytes: 0x1000 });
+});
+
+test('what only the later server parts have is in their own values, and masked', () => {
+  const real = (name: string, msr: CapabilityMsr, number: number) =>
+    Number(((withVmx.find((one) => one.name === name)?.real[msr] as bigint) >> BigInt(number)) & 1n);
+  const rows = [
+    ['IA32_VMX_EPT_VPID_CAP', 7, 'EPT page-walk length 5'],
+    ['IA32_VMX_CR4_FIXED1', 12, 'LA57'],
+    ['IA32_VMX_PROCBASED_CTLS2', 32 + 23, 'sub-page write permissions'],
+    ['IA32_VMX_PROCBASED_CTLS2', 32 + 30, 'bus-lock detection'],
+    ['IA32_VMX_ENTRY_CTLS', 32 + 18, 'load IA32_RTIT_CTL'],
+  ] as const;
+  for (const [msr, number, what] of rows) {
+    expect([what, real('skylake-sp', msr, number), real('icelake-sp', msr, number)]).toEqual([what, 0, 1]);
+    expect([what, ((shownBy('icelake-sp')[msr] as bigint) >> BigInt(number)) & 1n]).toEqual([what, 0n]);
+  }
+  // Gone again: MPX.
+  expect([real('skylake-sp', 'IA32_VMX_EXIT_CTLS', 55), real('icelake-sp', 'IA32_VMX_EXIT_CTLS', 55)]).toEqual([1, 0]);
 });
 
 test('each value has an origin: a dump, or what stands for it', () => {

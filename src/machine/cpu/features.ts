@@ -62,4 +62,5 @@ export const leafFeature: Readonly<Record<number, string>> = {
   15: 'cqm',
   16: 'rdt_a',
   20: 'intel_pt',
+  27: 'pconfig',
 };

@@ -37,6 +37,10 @@ export interface Topology {
   readonly index: number;
 }
 
+/** Leaves with subleaves, which ECX chooses. */
+const indexedLeaves: ReadonlySet<number> = new Set([4, 7, 0xd, 0x14, 0x18]);
+/** Bits of a linear address without 5-level paging. */
+const LINEAR = 48;
 const registerNames = ['eax', 'ebx', 'ecx', 'edx'] as const;
 const BASIC = 0;
 const EXTENDED = 0x80000000;
@@ -101,7 +105,7 @@ export const makeModel = (which: string | Preset, topology: Topology = { cpus: 1
       // Intel processors answer a leaf beyond the last with the highest basic one.
       const asked = known ? leaf : largest.basic;
       if (asked === 0xb) return has.has('x2apic') ? topologyLeaf(subleaf, topology) : { ...zeros };
-      const indexed = asked === 4 || asked === 7 || asked === 0xd || asked === 0x14;
+      const indexed = indexedLeaves.has(asked);
       return { ...(table.get(`${asked}.${indexed ? subleaf : 0}`) ?? zeros) };
     },
   };
@@ -126,6 +130,8 @@ const masked = (row: CpuidRow, has: ReadonlySet<string>, topology: Topology): Cp
     result.eax = ((eax & 0x3fff) | (sharing << 14) | (ids << 26)) >>> 0;
   } else if (leaf === 6) {
     result.ebx = 0;
+  } else if (leaf === 0x80000008 && !has.has('la57')) {
+    result.eax = (eax & 0xff) | (Math.min((eax >>> 8) & 0xff, LINEAR) << 8);
   } else if (leaf === 0x80000000) {
     result.ebx = result.ecx = result.edx = 0;
   }

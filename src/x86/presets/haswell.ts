@@ -12,7 +12,10 @@ export const haswell: Preset = {
   title: 'Intel Core i7-4770 (Haswell, 2013)',
   source: 'libcpuid tests haswell-i7.test; InstLatx64 GenuineIntel00306C3_Haswell_CPUID.txt (Core i7-4770)',
   vmxSource: 'InstLatx64 GenuineIntel00306C3_Haswell_CPUID.txt (Core i7-4770, stepping C0, MSRs 480H to 490H)',
-  assumed: { IA32_VMX_VMFUNC: 'the dump ends at 490H; 1 (EPTP switching) as on skylake' },
+  assumed: {
+    IA32_VMX_VMFUNC:
+      "the dump ends at 490H; 1 (EPTP switching) as in QEMU's model Haswell, and in the VirtualBox log of a Haswell (minix issue 17)",
+  },
   frequency: 3_400_000_000,
   ratio: 34,
   microcode: 0x28,

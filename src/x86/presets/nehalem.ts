@@ -7,7 +7,8 @@
 
 import type { Preset } from '../cpuid';
 
-const MANUAL = 'Intel SDM vol. 3, ';
+/** The dump nearest to it: the generation after, the same socket and chip set, the same controls but CTLS2 bits 7 and 10. */
+const WESTMERE = 'a Xeon W3670 (Westmere, 06_2CH, stepping 2; InstLatx64 GenuineIntel00206C2_Gulftown_01_CPUID.txt)';
 
 export const nehalem: Preset = {
   name: 'nehalem',
@@ -15,17 +16,17 @@ export const nehalem: Preset = {
   source: 'libcpuid tests bloomfield.test',
   vmxSource: 'comment "core i7 values" in the source of DBVM (Cheat Engine; VMCS revision 0EH, model not named)',
   assumed: {
-    IA32_VMX_CR0_FIXED0: `${MANUAL}"VMX-Fixed Bits in CR0"`,
-    IA32_VMX_CR0_FIXED1: `${MANUAL}"VMX-Fixed Bits in CR0"`,
-    IA32_VMX_CR4_FIXED0: `${MANUAL}"VMX-Fixed Bits in CR4"`,
-    IA32_VMX_CR4_FIXED1: `${MANUAL}"VMX-Fixed Bits in CR4": the bits that its CPUID leaves enumerate`,
-    IA32_VMX_VMCS_ENUM: `${MANUAL}"VMCS Enumeration": the index of VMX-preemption timer value (482EH)`,
+    IA32_VMX_CR0_FIXED0: WESTMERE,
+    IA32_VMX_CR0_FIXED1: WESTMERE,
+    IA32_VMX_CR4_FIXED0: WESTMERE,
+    IA32_VMX_CR4_FIXED1: 'Intel SDM vol. 3, "VMX-Fixed Bits in CR4": the bits that its CPUID leaves enumerate',
+    IA32_VMX_VMCS_ENUM: WESTMERE,
     IA32_VMX_EPT_VPID_CAP:
       'a Core i7-2635QM (VirtualBox, Intel_Core_i7_2635QM.h), which agrees with the VMX flags that Linux shows of a Xeon W3530 (06_1AH, stepping 5)',
-    IA32_VMX_TRUE_PINBASED_CTLS: 'a Core i7-2635QM: as IA32_VMX_PINBASED_CTLS',
-    IA32_VMX_TRUE_PROCBASED_CTLS: 'a Core i7-2635QM: CR3-load and CR3-store exiting may be 0',
-    IA32_VMX_TRUE_EXIT_CTLS: 'a Core i7-2635QM: save debug controls may be 0',
-    IA32_VMX_TRUE_ENTRY_CTLS: 'a Core i7-2635QM: load debug controls may be 0',
+    IA32_VMX_TRUE_PINBASED_CTLS: `as IA32_VMX_PINBASED_CTLS, and ${WESTMERE}`,
+    IA32_VMX_TRUE_PROCBASED_CTLS: WESTMERE,
+    IA32_VMX_TRUE_EXIT_CTLS: WESTMERE,
+    IA32_VMX_TRUE_ENTRY_CTLS: WESTMERE,
   },
   frequency: 2_666_666_667,
   ratio: 20,
@@ -42,7 +43,7 @@ export const nehalem: Preset = {
     IA32_VMX_CR0_FIXED1: 0xffff_ffffn,
     IA32_VMX_CR4_FIXED0: 0x2000n,
     IA32_VMX_CR4_FIXED1: 0x27ffn,
-    IA32_VMX_VMCS_ENUM: 0x2en,
+    IA32_VMX_VMCS_ENUM: 0x2an,
     IA32_VMX_PROCBASED_CTLS2: 0x0000_007f_0000_0000n,
     IA32_VMX_EPT_VPID_CAP: 0x0000_0f01_0611_4141n,
     IA32_VMX_TRUE_PINBASED_CTLS: 0x0000_007f_0000_0016n,

@@ -14,7 +14,7 @@ export const skylakeSp: Preset = {
   title: 'Intel Xeon Silver 4108 (Skylake-SP, 2017)',
   source: DUMP,
   vmxSource: `${DUMP}, MSRs 480H to 490H`,
-  assumed: { IA32_VMX_VMFUNC: 'the dump ends at 490H; 1 (EPTP switching) as on skylake' },
+  assumed: { IA32_VMX_VMFUNC: "the dump ends at 490H; 1 (EPTP switching) as in QEMU's model Skylake-Server" },
   frequency: 1_800_000_000,
   ratio: 18,
   microcode: 0x200_0016,

@@ -1,0 +1,81 @@
+/**
+ * Intel Xeon Platinum 8351N (Ice Lake-SP, 06_6AH, stepping 6): the recent server part, with 5-level paging and EPT, UMIP,
+ * sub-page write permissions, Intel PT of guests, PCONFIG and bus-lock detection, and without MPX. Leaves and MSRs from one
+ * dump; SYSCALL added as in haswell.ts (the dumps of a Xeon Gold 6330 and of a 6336Y of the same stepping show it). The TSC
+ * runs at 25 MHz (Intel SDM vol. 3, "Nominal Core Crystal Clock Frequency") times leaf 15H.
+ */
+
+import type { Preset } from '../cpuid';
+
+const DUMP = 'InstLatx64 GenuineIntel00606A6_ICX_CPUID3.txt (Xeon Platinum 8351N)';
+
+export const icelakeSp: Preset = {
+  name: 'icelake-sp',
+  title: 'Intel Xeon Platinum 8351N (Ice Lake-SP, 2021)',
+  source: DUMP,
+  vmxSource: `${DUMP}, MSRs 480H to 490H`,
+  assumed: { IA32_VMX_VMFUNC: "the dump ends at 490H; 1 (EPTP switching) as in QEMU's model Icelake-Server" },
+  frequency: 2_400_000_000,
+  ratio: 24,
+  microcode: 0xd00_0280,
+  vmx: {
+    IA32_VMX_BASIC: 0x00da_0500_0000_0013n,
+    IA32_VMX_PINBASED_CTLS: 0x0000_00ff_0000_0016n,
+    IA32_VMX_PROCBASED_CTLS: 0xfff9_fffe_0401_e172n,
+    IA32_VMX_EXIT_CTLS: 0x037f_ffff_0003_6dffn,
+    IA32_VMX_ENTRY_CTLS: 0x0006_ffff_0000_11ffn,
+    IA32_VMX_MISC: 0x0000_0000_7004_c1e7n,
+    IA32_VMX_CR0_FIXED0: 0x8000_0021n,
+    IA32_VMX_CR0_FIXED1: 0xffff_ffffn,
+    IA32_VMX_CR4_FIXED0: 0x2000n,
+    IA32_VMX_CR4_FIXED1: 0x0077_7fffn,
+    IA32_VMX_VMCS_ENUM: 0x2en,
+    IA32_VMX_PROCBASED_CTLS2: 0x4bdf_ffff_0000_0000n,
+    IA32_VMX_EPT_VPID_CAP: 0x0000_0f01_0673_41c1n,
+    IA32_VMX_TRUE_PINBASED_CTLS: 0x0000_00ff_0000_0016n,
+    IA32_VMX_TRUE_PROCBASED_CTLS: 0xfff9_fffe_0400_6172n,
+    IA32_VMX_TRUE_EXIT_CTLS: 0x037f_ffff_0003_6dfbn,
+    IA32_VMX_TRUE_ENTRY_CTLS: 0x0006_ffff_0000_11fbn,
+    IA32_VMX_VMFUNC: 1n,
+  },
+  leaves: [
+    [0x0, 0, 0x0000001b, 0x756e6547, 0x6c65746e, 0x49656e69],
+    [0x1, 0, 0x000606a6, 0x00800800, 0x7ffefbff, 0xbfebfbff],
+    [0x2, 0, 0x00feff01, 0x000000f0, 0x00000000, 0x00000000],
+    [0x4, 0, 0xfc004121, 0x02c0003f, 0x0000003f, 0x00000000],
+    [0x4, 1, 0xfc004122, 0x01c0003f, 0x0000003f, 0x00000000],
+    [0x4, 2, 0xfc004143, 0x04c0003f, 0x000003ff, 0x00000000],
+    [0x4, 3, 0xfc1fc163, 0x02c0003f, 0x00011fff, 0x00000004],
+    [0x5, 0, 0x00000040, 0x00000040, 0x00000003, 0x00001020],
+    [0x6, 0, 0x00000077, 0x00000002, 0x00000009, 0x00000000],
+    [0x7, 0, 0x00000000, 0xf3bfbfff, 0x40417f4e, 0xbc040412],
+    [0xa, 0, 0x08300805, 0x00000000, 0x0000000f, 0x00008604],
+    [0xb, 0, 0x00000001, 0x00000002, 0x00000100, 0x00000000],
+    [0xd, 0, 0x000002e7, 0x00000a80, 0x00000a88, 0x00000000],
+    [0xd, 1, 0x0000000f, 0x00000a00, 0x00000100, 0x00000000],
+    [0xf, 0, 0x00000000, 0x0000011f, 0x00000000, 0x00000002],
+    [0x10, 0, 0x00000000, 0x0000000a, 0x00000000, 0x00000000],
+    [0x14, 0, 0x00000001, 0x0000000f, 0x00000007, 0x00000000],
+    [0x14, 1, 0x02490002, 0x003f1fff, 0x00000000, 0x00000000],
+    [0x15, 0, 0x00000002, 0x000000c0, 0x00000000, 0x00000000],
+    [0x16, 0, 0x00000960, 0x00000dac, 0x00000064, 0x00000000],
+    [0x18, 0, 0x00000007, 0x00000000, 0x00000000, 0x00000000],
+    [0x18, 1, 0x00000000, 0x00080007, 0x00000001, 0x00004122],
+    [0x18, 2, 0x00000000, 0x0010000f, 0x00000001, 0x00004125],
+    [0x18, 3, 0x00000000, 0x00040001, 0x00000010, 0x00004024],
+    [0x18, 4, 0x00000000, 0x00040006, 0x00000008, 0x00004024],
+    [0x18, 5, 0x00000000, 0x00080008, 0x00000001, 0x00004124],
+    [0x18, 6, 0x00000000, 0x00080007, 0x00000080, 0x00004043],
+    [0x18, 7, 0x00000000, 0x00080009, 0x00000080, 0x00004043],
+    [0x1b, 0, 0x00000001, 0x00000001, 0x00000000, 0x00000000],
+    [0x80000000, 0, 0x80000008, 0x00000000, 0x00000000, 0x00000000],
+    [0x80000001, 0, 0x00000000, 0x00000000, 0x00000121, 0x2c100800],
+    // "Intel(R) Xeon(R) Platinum 8351N CPU @ 2.40GHz"
+    [0x80000002, 0, 0x65746e49, 0x2952286c, 0x6f655820, 0x2952286e],
+    [0x80000003, 0, 0x616c5020, 0x756e6974, 0x3338206d, 0x204e3135],
+    [0x80000004, 0, 0x20555043, 0x2e322040, 0x48473034, 0x0000007a],
+    [0x80000006, 0, 0x00000000, 0x00000000, 0x01006040, 0x00000000],
+    [0x80000007, 0, 0x00000000, 0x00000000, 0x00000000, 0x00000100],
+    [0x80000008, 0, 0x0000392e, 0x00000200, 0x00000000, 0x00000000],
+  ],
+};
