@@ -6,6 +6,7 @@ import type { Item } from '../item';
 import { chainOf, pauseText } from '../pause-text';
 import type { Session } from '../session';
 import { exitItems, explainExit } from '../why/explain-exit';
+import { explainFailure, failureOf } from '../why/failure';
 import { type Answer, whyLast, whyNext } from '../why/instruction';
 import { chainItems, reasonItems } from './faults';
 
@@ -17,13 +18,12 @@ export const whyItems = (session: Session, vcpu = session.machine.current): Item
 /** The last and the next instruction, where VT-x has to do with them. */
 const instructionItems = (session: Session, index: number): Item[] => {
   const { state, vmx } = session.vcpu(index);
-  if (vmx === undefined || !state.getU32(layout.vmxUsed)) return [];
-  const item = (name: string, { text, items }: Answer): Item => ({
-    name,
-    meaning: text,
-    ...(items.length === 0 ? {} : { children: () => items }),
-  });
-  return [item('last instruction', whyLast(session, index)), item('next instruction', whyNext(session, index))];
+  if (vmx === undefined || !state.getU32(layout.vmxUsed) || session.stopped?.reason === 'ending') return [];
+  const item = (name: string, { text, items, unknown }: Answer): Item[] =>
+    unknown === true ? [] : [{ name, meaning: text, ...(items.length === 0 ? {} : { children: () => items }) }];
+  // A failure is what the stop itself tells of.
+  const last = failureOf(session, index) === undefined ? item('last instruction', whyLast(session, index)) : [];
+  return [...last, ...item('next instruction', whyNext(session, index))];
 };
 
 const stopItems = (session: Session): Item[] => {
@@ -43,6 +43,11 @@ const stopItems = (session: Session): Item[] => {
     const { machine } = session;
     const { event, vcpu } = pause;
     return [{ name: 'stopped', meaning: explainExit(machine, vcpu, event) }, ...exitItems(machine, vcpu, event)];
+  }
+  const failure = failureOf(session, pause.vcpu);
+  if (failure !== undefined) {
+    const { text, items } = explainFailure(session, failure);
+    return [{ name: 'stopped', meaning: text }, ...items];
   }
   return [{ name: 'stopped', meaning: pauseText(pause) }, ...chainItems(chainOf(pause), info)];
 };

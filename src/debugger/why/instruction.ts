@@ -28,6 +28,7 @@ import type { Session } from '../session';
 import { codeAddress, currentAddress } from '../vcpu-view';
 import { boundaryItems } from './boundaries';
 import { exitItems, explainExit, pageFaultText } from './explain-exit';
+import { explainFailure, failureOf } from './failure';
 import { supposing } from './looking';
 import { type Verdict, verdictOf } from './verdict';
 
@@ -35,6 +36,8 @@ import { type Verdict, verdictOf } from './verdict';
 export interface Answer {
   readonly text: string;
   readonly items: Item[];
+  /** Nothing is known. */
+  readonly unknown?: true;
 }
 
 const answer = (text: string, items: Item[] = []): Answer => ({ text, items });
@@ -163,6 +166,8 @@ export const whyLast = (session: Session, index: number): Answer => {
   const vcpu = session.vcpu(index);
   const { vmx } = vcpu;
   if (stopped?.reason === 'fault' && stopped.vcpu === index) return refused(vmx, stopped.fault);
+  const failed = failureOf(session, index);
+  if (failed !== undefined) return explainFailure(session, failed);
   const exit = lastExit(session, vcpu);
   if (exit !== undefined) return answer(explainExit(machine, index, exit), exitItems(machine, index, exit));
   const trap = lastTrap(session, index);
@@ -172,7 +177,11 @@ export const whyLast = (session: Session, index: number): Answer => {
   }
   const before = recollectionOf(machine).stateBeforeStep(index);
   if (before === undefined)
-    return answer('it is not known what was executed last: step one instruction, then ask again');
+    return {
+      text: 'it is not known what was executed last: step one instruction, then ask again',
+      items: [],
+      unknown: true,
+    };
   const view = session.codeView(index);
   const at = codeAddress(before, before.rip);
   return (
