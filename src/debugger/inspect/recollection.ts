@@ -11,6 +11,7 @@ import type { Machine } from '../../machine/pc';
 import { type RegisterPlace, registerPlaces } from '../registers';
 import { rememberVmcss } from '../vmcs/past';
 
+type Arrival = MachineEvent & { readonly kind: 'irq' | 'nmi' };
 type Trap = MachineEvent & { readonly kind: 'trap' | 'triple-fault' | 'reset' };
 
 /** Faults that are kept. */
@@ -60,6 +61,7 @@ export class Recollection {
   readonly walks: bigint[] = [];
   /** The last faults, resets and shutdowns, oldest first. */
   readonly faults: Trap[] = [];
+  private readonly arrivals = new Map<number, Arrival>();
   private readonly pasts: readonly Past[];
   private readonly shown = new Map<string, { motion: number; bits: bigint; before: bigint | undefined }>();
   private motion = 0;
@@ -67,6 +69,7 @@ export class Recollection {
 
   constructor(private readonly machine: Machine) {
     this.pasts = machine.cpus.map(({ index }) => new Past(machine, index));
+    machine.events.overhear(['irq', 'nmi'], (event) => this.arrivals.set(event.vcpu, event as Arrival));
     machine.events.overhear(['trap', 'triple-fault', 'reset'], (event) => this.keep(event as Trap));
     for (const { engine, index } of machine.cpus)
       engine.deliveredInCore = ({ vector, errorCode, address, why }, rip) =>
@@ -87,6 +90,11 @@ export class Recollection {
   private keep(event: Trap): void {
     this.faults.push(event);
     if (this.faults.length > FAULTS) this.faults.shift();
+  }
+
+  /** The last interrupt or NMI that a vCPU took. */
+  lastArrival(vcpu: number): Arrival | undefined {
+    return this.arrivals.get(vcpu);
   }
 
   /** The machine is about to move: what it shows now is what later values are compared with. */

@@ -5,9 +5,10 @@ import { explainFault, vectorTitle } from '../explain';
 import type { Item } from '../item';
 import { chainOf, pauseText } from '../pause-text';
 import type { Session } from '../session';
+import type { Answer } from '../why/answer';
 import { exitItems, explainExit } from '../why/explain-exit';
 import { explainFailure, failureOf } from '../why/failure';
-import { type Answer, whyLast, whyNext } from '../why/instruction';
+import { whyLast, whyNext } from '../why/instruction';
 import { chainItems, reasonItems } from './faults';
 
 export const whyItems = (session: Session, vcpu = session.machine.current): Item[] => [

@@ -8,6 +8,7 @@ import { hex } from '../../x86/address';
 import { exitReasonName, exitReasons } from '../../x86/vmx/exit-reasons';
 import type { Item } from '../item';
 import { bitmapBitText, controlName, controlText, fieldBitText, fieldText } from './control-words';
+import { pageFaultText } from './exceptions';
 import { qualificationText, vectoringText } from './qualification';
 
 /** The exception bitmap, and for page faults what its bit counts as. */
@@ -45,17 +46,6 @@ const PAGE_FAULT = 14;
 
 const bitOf = (vmcs: Vmcs | undefined, bit: number): number =>
   vmcs === undefined ? 1 : (vmcs.get32('EXCEPTION_BITMAP') >>> bit) & 1;
-
-/** For page faults the bitmap's bit means the opposite where the error code does not match. */
-export const pageFaultText = (errorCode: number, vmcs: Vmcs | undefined): string => {
-  const mask = vmcs?.get32('PAGE_FAULT_ERROR_CODE_MASK') ?? 0;
-  const match = vmcs?.get32('PAGE_FAULT_ERROR_CODE_MATCH') ?? 0;
-  const matches = (errorCode & mask) >>> 0 === match >>> 0;
-  const words = `error code ${hex(errorCode)} & PAGE_FAULT_ERROR_CODE_MASK ${hex(mask)}`;
-  return matches
-    ? `and ${words} is PAGE_FAULT_ERROR_CODE_MATCH ${hex(match)}: the bit counts as it is`
-    : `but ${words} is not PAGE_FAULT_ERROR_CODE_MATCH ${hex(match)}: the bit counts inverted`;
-};
 
 const bitmapText = ({ control, field = '', bitmapByte = 0n, bit = 0 }: ExitCause, what: string): string =>
   `${bitmapBitText(bitmapByte, bit)} is 1 (${field}, ${what}${control === undefined ? '' : `; ${controlText(control, 1)}`})`;

@@ -9,6 +9,7 @@ import type { Exit } from '../../machine/core/exit';
 import { Fault } from '../../machine/core/fault';
 import { state as layout } from '../../machine/core/layout';
 import type { CpuState } from '../../machine/core/state';
+import { presentView } from '../../machine/cpu/look';
 import { requireCpl0 } from '../../machine/cpu/privilege';
 import { supportsInstruction } from '../../machine/cpu/slow-instructions';
 import type { VirtualCpu } from '../../machine/virtual-cpu';
@@ -19,106 +20,44 @@ import { hex } from '../../x86/address';
 import { flagBits } from '../../x86/registers';
 import { instructionErrors } from '../../x86/vmx/instruction-errors';
 import { doctorLive } from '../doctor/live';
-import { explain, explainFault, vectorName } from '../explain';
+import { explainFault } from '../explain';
 import { reasonItems } from '../inspect/faults';
 import { recollectionOf } from '../inspect/recollection';
 import { textOf, withInstruction } from '../instruction';
 import type { Item } from '../item';
 import type { Session } from '../session';
 import { codeAddress, currentAddress } from '../vcpu-view';
+import { type Answer, answer, missing, mnemonic, refused } from './answer';
 import { boundaryItems } from './boundaries';
-import { exitItems, explainExit, pageFaultText } from './explain-exit';
+import { controlText } from './control-words';
+import { exceptionItem, receiver } from './exceptions';
+import { exitItems, explainExit } from './explain-exit';
 import { explainFailure, failureOf } from './failure';
+import { eventHere, guestOf, inGuest, refusedFetch } from './in-guest';
 import { supposing } from './looking';
-import { type Verdict, verdictOf } from './verdict';
-
-/** One line, and the evidence. */
-export interface Answer {
-  readonly text: string;
-  readonly items: Item[];
-  /** Nothing is known. */
-  readonly unknown?: true;
-}
-
-const answer = (text: string, items: Item[] = []): Answer => ({ text, items });
-
-const mnemonic = (instruction: Instruction): string => (Mnemonic[instruction.mnemonic] as string).toUpperCase();
-
-/** What else can make the guest exit here. */
-const otherwise = (vmx: Vmx): Item[] => [
-  {
-    name: 'besides the instruction',
-    meaning: 'exceptions, and what is looked at between instructions',
-    children: () => boundaryItems(vmx),
-  },
-];
 
 /** What the next instruction of a vCPU will do, as far as VT-x has to do with it. Nothing is executed. */
 export const whyNext = (session: Session, index: number): Answer => {
   const vcpu = session.vcpu(index);
   const view = session.codeView(index);
   const at = currentAddress(vcpu);
+  const guest = guestOf(session, vcpu);
+  const first = guest === undefined ? undefined : (eventHere(guest) ?? refusedFetch(guest, at));
+  if (first !== undefined) return first;
   const found = withInstruction(view, at, (instruction) => {
-    const { vmx } = vcpu;
-    const text = textOf(view, instruction);
     const said =
-      vmx?.nonRoot === true
-        ? inGuest(session, vcpu, vmx, instruction, verdictOf(vmx, instruction))
-        : inRoot(session, vcpu, instruction);
-    const items = vmx?.nonRoot === true ? [...said.items, ...otherwise(vmx)] : said.items;
-    return answer(`${text}: ${said.text}`, items);
+      guest === undefined
+        ? inRoot(session, vcpu, instruction)
+        : inGuest(guest, instruction, { at, view: presentView(vcpu.cpu), given: {}, coming: true });
+    return answer(`${textOf(view, instruction)}: ${said.text}`, said.items);
   });
   return found ?? answer(`nothing can be read at ${hex(at)}`);
-};
-
-const inGuest = (
-  { machine }: Session,
-  { index, cpu }: VirtualCpu,
-  vmx: Vmx,
-  instruction: Instruction,
-  verdict: Verdict,
-): Answer => {
-  if (!supportsInstruction(cpu, instruction)) return missing(instruction);
-  switch (verdict.kind) {
-    case 'exits':
-      return answer(explainExit(machine, index, verdict.exit), exitItems(machine, index, verdict.exit));
-    case 'faults':
-      return refused(vmx, verdict.fault);
-    case 'stays':
-      return stays(instruction, verdict.because);
-  }
-};
-
-const stays = (instruction: Instruction, because: readonly string[]): Answer => {
-  const name = mnemonic(instruction);
-  if (because.length === 0) return answer(`no VM exit: nothing intercepts this ${name}; only EPT and exceptions could`);
-  const items = because.map((meaning, n): Item => ({ name: `because ${n + 1}`, meaning }));
-  return answer(`no VM exit: ${because.join('; and ')}`, items);
-};
-
-const missing = (instruction: Instruction): Answer =>
-  answer(`#UD: this processor does not have ${mnemonic(instruction)}`);
-
-/** A refusal, and in a guest who gets the exception. */
-const refused = (vmx: Vmx | undefined, fault: Fault): Answer => {
-  const who = vmx?.nonRoot === true ? `; ${receiver(vmx, fault.vector, fault.errorCode)}` : '';
-  const text = `${vectorName(fault.vector)}: ${explain(fault.why)}${who}`;
-  return answer(text, reasonItems(fault.why));
-};
-
-/** Where an exception of a guest goes. */
-const receiver = (vmx: Vmx, vector: number, errorCode: number | undefined): string => {
-  const { current } = vmx;
-  const bit = ((current?.get32('EXCEPTION_BITMAP') ?? 0) >>> vector) & 1;
-  const match = vector === 14 ? `, ${pageFaultText(errorCode ?? 0, current)}` : '';
-  const to = vmx.wantsException(vector, errorCode) ? 'it exits' : "it goes to the guest's own handler";
-  return `${to}: EXCEPTION_BITMAP bit ${vector} is ${bit}${match}`;
 };
 
 /** Root operation, or none: nothing intercepts, but VMX instructions may be refused. */
 const inRoot = (session: Session, vcpu: VirtualCpu, instruction: Instruction): Answer => {
   const { vmx, cpu, index } = vcpu;
-  if (!supportsInstruction(cpu, instruction)) return missing(instruction);
+  if (!supportsInstruction(cpu, instruction)) return missing(undefined, instruction);
   const outside = vmx?.on === true ? 'root operation' : 'outside VMX operation';
   if (vmx === undefined || !vmxInstructions.has(instruction.mnemonic))
     return answer(`no VM exit: the vCPU is ${vmx?.on === true ? 'in ' : ''}${outside}, where nothing exits`);
@@ -170,6 +109,8 @@ export const whyLast = (session: Session, index: number): Answer => {
   if (failed !== undefined) return explainFailure(session, failed);
   const exit = lastExit(session, vcpu);
   if (exit !== undefined) return answer(explainExit(machine, index, exit), exitItems(machine, index, exit));
+  const arrival = vmx?.nonRoot === true ? lastArrival(session, index, vmx) : undefined;
+  if (arrival !== undefined) return arrival;
   const trap = lastTrap(session, index);
   if (trap !== undefined) {
     const who = vmx?.nonRoot === true ? `; ${receiver(vmx, trap.vector, trap.errorCode)}` : '';
@@ -195,14 +136,15 @@ export const whyLast = (session: Session, index: number): Answer => {
 const lastOf = (session: Session, vcpu: VirtualCpu, before: CpuState, instruction: Instruction): Answer => {
   const { vmx } = vcpu;
   const vmcs = vmx?.current;
-  if (before.getU32(layout.vmxNonRoot) && vmx !== undefined && vmcs !== undefined)
-    return inGuest(
-      session,
-      vcpu,
-      vmx,
-      instruction,
-      verdictOf(vmx, instruction, { state: before, controls: controlBitsOf(vmcs) }),
-    );
+  if (before.getU32(layout.vmxNonRoot) && vmx !== undefined && vmcs !== undefined) {
+    const guest = { machine: session.machine, index: vcpu.index, vmx, cpu: vcpu.cpu };
+    return inGuest(guest, instruction, {
+      at: codeAddress(before, before.rip),
+      view: { state: before, eptPointer: vcpu.cpu.paging.eptPointer },
+      given: { state: before, controls: controlBitsOf(vmcs) },
+      coming: false,
+    });
+  }
   if (vmx?.nonRoot === true) return answer('it entered the guest');
   return vmxInstructions.has(instruction.mnemonic)
     ? failure(vcpu)
@@ -226,6 +168,19 @@ const lastExit = ({ machine }: Session, { vmx }: VirtualCpu): Exit | undefined =
   if (last === undefined) return undefined;
   const ago = machine.counters.vtime - last.at;
   return ago >= 0 && ago <= 1 ? last.exit : undefined;
+};
+
+/** An interrupt or NMI that the last step brought to the guest itself. */
+const lastArrival = ({ machine }: Session, index: number, vmx: Vmx): Answer | undefined => {
+  const last = recollectionOf(machine).lastArrival(index);
+  if (last === undefined || last.step !== machine.counters.step - 1) return undefined;
+  const nmi = last.kind === 'nmi';
+  const what = nmi ? 'the NMI' : `the external interrupt ${hex(last.vector)}`;
+  const control = controlText(nmi ? 'pin.nmi-exiting' : 'pin.external-interrupt-exiting', 0);
+  return answer(`no VM exit: ${control}: ${what} went through the guest's IDT`, [
+    exceptionItem(vmx),
+    ...boundaryItems({ machine, index, vmx }),
+  ]);
 };
 
 const lastTrap = ({ machine }: Session, index: number): (MachineEvent & { readonly kind: 'trap' }) | undefined => {

@@ -3,6 +3,7 @@
  * masks can be other than they are. Nothing that is asked of it changes the machine.
  */
 
+import type { Exit } from '../../machine/core/exit';
 import { Fault } from '../../machine/core/fault';
 import { state as layout } from '../../machine/core/layout';
 import type { CoreMemory } from '../../machine/core/memory';
@@ -25,6 +26,8 @@ export interface Supposition {
   readonly field?: (name: FieldName) => bigint | undefined;
   /** What physical memory, such as a bitmap, holds; undefined: as it is. */
   readonly byte?: number;
+  /** Gets the exit that something makes. */
+  readonly exit?: (exit: Exit) => void;
 }
 
 /** An object that is another one but for some properties. */
@@ -73,7 +76,7 @@ export const scratchOf = (state: CpuState): CpuState => {
 };
 
 /** VT-x of a vCPU under a supposition. */
-export const supposing = (vmx: Vmx, { state, controls, field, byte }: Supposition): Vmx => {
+export const supposing = (vmx: Vmx, { state, controls, field, byte, exit = () => {} }: Supposition): Vmx => {
   const { current } = vmx;
   const cpu = withChanges(vmx.cpu, {
     linear: lookedAt(vmx.cpu),
@@ -84,6 +87,7 @@ export const supposing = (vmx: Vmx, { state, controls, field, byte }: Suppositio
   const asked = withChanges(vmx, {
     cpu,
     nonRoot: true,
+    exit,
     current: current === undefined || field === undefined ? current : supposed(current, field),
     controls: controls ?? vmx.controls,
   });

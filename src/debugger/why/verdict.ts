@@ -3,17 +3,21 @@
  * again under suppositions, so that no second table of them has to be kept.
  */
 
-import { type Instruction, Mnemonic } from 'iced-x86';
+import { type Instruction, Mnemonic, Register } from 'iced-x86';
 import type { Exit } from '../../machine/core/exit';
 import { Fault } from '../../machine/core/fault';
 import { state as layout } from '../../machine/core/layout';
+import type { Cpu } from '../../machine/cpu/cpu';
+import { readRegister } from '../../machine/cpu/operands';
 import { control } from '../../machine/vmx/control-bits';
 import { interceptOf } from '../../machine/vmx/intercepts';
+import { checkThreshold } from '../../machine/vmx/task-priority';
 import type { Vmx } from '../../machine/vmx/vmx';
 import { hex } from '../../x86/address';
 import { bitName, cr0Bits, cr4Bits } from '../../x86/control-registers';
 import { controlWords } from '../../x86/vmx/controls';
 import type { FieldName } from '../../x86/vmx/fields';
+import { priorityText } from './boundaries';
 import { bitmapBitText, controlText, fieldText } from './control-words';
 import { type Supposition, scratchOf, supposing } from './looking';
 
@@ -49,7 +53,7 @@ export const verdictOf = (vmx: Vmx, instruction: Instruction, given: Supposition
   };
   return {
     kind: 'stays',
-    because: [byBitmap, byControls, byTargets, byMask, byPauseLoop].flatMap((way) => way(asked)),
+    because: [byBitmap, byControls, byTargets, byMask, byPauseLoop, byThreshold].flatMap((way) => way(asked)),
   };
 };
 
@@ -149,6 +153,24 @@ const byPauseLoop = ({ vmx, instruction, given, exitIf }: Asked): string[] => {
     `${controlText(id, 1)}, but this is no loop of PAUSEs at most ${fieldText(current, 'PLE_GAP')} apart that has lasted for ${fieldText(current, 'PLE_WINDOW')}`,
   ];
 };
+
+/** The task priority that a MOV to CR8 makes: the exit would follow it. */
+const byThreshold = ({ vmx, instruction, given }: Asked): string[] => {
+  const priority = taskPriorityBy(vmx.cpu, instruction);
+  if (priority === undefined) return [];
+  const { primary } = given.controls ?? vmx.controls;
+  const id = 'primary.use-tpr-shadow';
+  if (!(primary & control.tprShadow)) return [controlText(id, 0)];
+  const asked = supposing(vmx, { ...given, byte: priority << 4 });
+  checkThreshold(asked);
+  return asked.cpu.state.getU32(layout.tprExitPending) ? [] : [`${controlText(id, 1)}, but ${priorityText(asked)}`];
+};
+
+/** What a MOV to CR8 writes; undefined for other instructions. */
+export const taskPriorityBy = (cpu: Cpu, instruction: Instruction): number | undefined =>
+  instruction.mnemonic === Mnemonic.Mov && instruction.op0Register === Register.CR8
+    ? Number(readRegister(cpu, instruction.op1Register) & 15n)
+    : undefined;
 
 const bitsOf = (value: bigint): number[] =>
   Array.from({ length: 32 }, (_, bit) => bit).filter((bit) => (value >> BigInt(bit)) & 1n);

@@ -6,10 +6,12 @@
 import type { Reason } from '../core/fault';
 import type { CpuState } from '../core/state';
 import type { Cpu } from './cpu';
-import { type EptEntry, EptWalk, type Misconfiguration } from './ept';
+import { type EptEntry, EptWalk, eptAccess, type Misconfiguration } from './ept';
+import { eptExit } from './ept-exit';
 import { isCanonical } from './mode';
 import { levels, PageWalk, pageBytes, pagingMode, right } from './page-walk';
 import type { AccessKind, Accessor } from './paging';
+import type { Exit } from './virtualization';
 import { verdict } from './walk-verdict';
 
 /** Whose tables: the registers that select them, and the EPT behind them. */
@@ -148,6 +150,30 @@ export const judgeAccess = (
   if (rule === 'walk.ept') return undefined;
   const refused = rule ?? cpu.paging.refusal(walk.rights, kind, who, view.state);
   return refused === undefined ? undefined : verdict(walk, refused, linear);
+};
+
+/**
+ * The exit that EPT makes of an access by the tables as they are now: at an entry of the guest's own tables, which has to be
+ * read and perhaps marked, or at the page. Undefined where there is none; the guest's own tables may refuse the access still.
+ */
+export const judgeByEpt = (
+  cpu: Cpu,
+  linear: bigint,
+  kind: keyof typeof eptAccess,
+  view = presentView(cpu),
+): Exit | undefined => {
+  const ept = eptOf(cpu, view);
+  if (ept === undefined) return undefined;
+  const wanted = eptAccess[kind];
+  const at = (guest: number, access: number, final: boolean): Exit | undefined =>
+    ept.translate(guest, access) < 0 ? eptExit(ept, { guest, linear, kind: access, final }) : undefined;
+  if (pagingMode(view.state) === 'none') return at(Number(linear & 0xffff_ffffn), wanted, true);
+  const walk = pageWalkOf(cpu, view);
+  const refused = walk.descend(...halves(linear));
+  if (refused === 'walk.ept') return at(walk.refusedEntry, walk.refusedAccess, false);
+  if (refused !== undefined) return undefined;
+  if (!walk.markable(kind === 'write')) return at(walk.refusedEntry, walk.refusedAccess, false);
+  return at(walk.base + (Number(linear & 0xffff_ffffn) & (pageBytes(walk.rights) - 1)), wanted, true);
 };
 
 /** Physical address of a guest-physical one; the same without EPT, undefined where EPT maps nothing. */

@@ -194,19 +194,33 @@ export class PageWalk {
   mark(write: boolean): boolean {
     const leaf = this.depth - 1;
     for (let i = 0; i <= leaf; i++) {
-      if (this.isRegister(i)) continue;
-      const low = this.low[i] as number;
-      const wanted = write && i === leaf ? low | A | D : low | A;
-      if (wanted === low) continue;
-      if (this.ept !== undefined && this.ept.translate(this.address[i] as number, eptAccess.write) < 0) {
-        this.refusedEntry = this.address[i] as number;
-        this.refusedAccess = eptAccess.write | (tableAccess(this.ept) & eptAccess.write ? eptAccess.read : 0);
-        return false;
-      }
+      const wanted = this.marked(i, write);
+      if (wanted === this.low[i]) continue;
+      if (!this.mayMark(i)) return false;
       this.physical.write(this.physical.gate(this.host[i] as number), 1, BigInt(wanted & 0xff));
     }
     if (write) this.rights |= right.dirty;
     return true;
+  }
+
+  /** Would `mark` be let? Nothing is written. */
+  markable(write: boolean): boolean {
+    for (let i = 0; i < this.depth; i++) if (this.marked(i, write) !== this.low[i] && !this.mayMark(i)) return false;
+    return true;
+  }
+
+  /** Low word of an entry with the bits that an access sets. */
+  private marked(i: number, write: boolean): number {
+    const low = this.low[i] as number;
+    if (this.isRegister(i)) return low;
+    return write && i === this.depth - 1 ? low | A | D : low | A;
+  }
+
+  private mayMark(i: number): boolean {
+    if (this.ept === undefined || this.ept.translate(this.address[i] as number, eptAccess.write) >= 0) return true;
+    this.refusedEntry = this.address[i] as number;
+    this.refusedAccess = eptAccess.write | (tableAccess(this.ept) & eptAccess.write ? eptAccess.read : 0);
+    return false;
   }
 
   /** Index of the entry that refuses: the first from the top without the right; for `walk.smep` and `walk.smap` the leaf. */

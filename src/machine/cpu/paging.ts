@@ -347,7 +347,8 @@ export class Paging {
     return new Fault(faultVector, verdict(this.walk, refusedBy, address), faultCode, address);
   }
 
-  private errorCode(rule: PagingRule, kind: AccessKind, who: Accessor): number {
+  /** Of a page fault. Intel SDM vol. 3, "Page-Fault Exceptions". */
+  errorCode(rule: PagingRule, kind: AccessKind, who: Accessor): number {
     const efer = this.state.getU32(state.efer);
     const cr4 = this.state.getU32(state.cr4);
     const fetchTold = (efer & EFER.NXE && cr4 & CR4.PAE) || cr4 & CR4.SMEP;

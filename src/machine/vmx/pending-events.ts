@@ -157,6 +157,17 @@ export const exitIsDue = (vmx: Vmx, now: number, board: BoardEvents): boolean =>
   return beforeTraps.some(due) || (activity(vmx) !== WAIT_FOR_SIPI && behindTraps.some(due));
 };
 
+const rowsFor = (vmx: Vmx): readonly Row[] =>
+  activity(vmx) === WAIT_FOR_SIPI ? beforeTraps : [...beforeTraps, ...behindTraps];
+/** Reasons of all exits that are due, in their order. */
+export const dueReasons = (vmx: Vmx, now: number, board: BoardEvents): ExitReasonName[] =>
+  rowsFor(vmx).flatMap((row) => (row.due(vmx, now, board) ? [row.reason] : []));
+/** What decides each row: for whoever asks why one does not come. */
+export const pendingCauses: readonly { readonly reason: ExitReasonName; readonly cause: Exit['cause'] }[] = [
+  ...beforeTraps,
+  ...behindTraps,
+];
+
 /** Does a guest in HLT wake by an interrupt whatever its IF says? */
 export const wakesByInterrupt = (vmx: Vmx): boolean =>
   vmx.nonRoot && activity(vmx) === HALTED && (vmx.controls.pin & control.interruptExiting) !== 0;

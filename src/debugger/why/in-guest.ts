@@ -1,0 +1,116 @@
+/** An instruction of a guest: whether it exits, what keeps it from doing so, and what else comes before it or behind it. */
+
+import type { Instruction } from 'iced-x86';
+import type { Exit } from '../../machine/core/exit';
+import { Fault } from '../../machine/core/fault';
+import { softwareException } from '../../machine/core/software-exceptions';
+import type { Cpu } from '../../machine/cpu/cpu';
+import { type AddressView, presentView } from '../../machine/cpu/look';
+import { supportsInstruction } from '../../machine/cpu/slow-instructions';
+import type { VirtualCpu } from '../../machine/virtual-cpu';
+import { checkThreshold } from '../../machine/vmx/task-priority';
+import { hex } from '../../x86/address';
+import type { Item } from '../item';
+import type { Session } from '../session';
+import { accessRefusal, allowedText, eptItem, type Touched, touchedBy } from './accesses';
+import { type Answer, answer, missing, mnemonic, refused } from './answer';
+import { type Boundary, boundaryItems, exitBehind, exitHere } from './boundaries';
+import { exceptionItem } from './exceptions';
+import { exitItems, explainExit } from './explain-exit';
+import { type Supposition, supposing } from './looking';
+import { taskPriorityBy, verdictOf } from './verdict';
+
+/** A vCPU in a guest. */
+export interface InGuest extends Boundary {
+  readonly cpu: Cpu;
+}
+
+export const guestOf = ({ machine }: Session, { cpu, vmx, index }: VirtualCpu): InGuest | undefined =>
+  vmx?.nonRoot === true ? { machine, index, vmx, cpu } : undefined;
+
+const exits = ({ machine, index }: Boundary, exit: Exit, prefix = ''): Answer =>
+  answer(`${prefix}${explainExit(machine, index, exit)}`, exitItems(machine, index, exit));
+
+export const eventHere = (guest: InGuest): Answer | undefined => {
+  const exit = exitHere(guest);
+  return exit === undefined ? undefined : exits(guest, exit, 'before the next instruction: ');
+};
+
+export const refusedFetch = (guest: InGuest, at: bigint): Answer | undefined => {
+  const refusal = accessRefusal(guest.cpu, { kind: 'execute', linear: at }, presentView(guest.cpu));
+  return refusal === undefined ? undefined : stopped(guest, refusal, `the fetch at ${hex(at)}: `);
+};
+
+const stopped = (guest: Boundary, refusal: Fault | Exit, prefix = ''): Answer => {
+  if (!(refusal instanceof Fault)) return exits(guest, refusal, prefix);
+  const { text, items } = refused(guest.vmx, refusal);
+  return answer(`${prefix}${text}`, items);
+};
+
+/** When the instruction is asked about: before it is executed, or behind, with the registers and controls of before. */
+interface Moment {
+  readonly at: bigint;
+  readonly view: AddressView;
+  readonly given: Supposition;
+  readonly coming: boolean;
+}
+
+export const inGuest = (guest: InGuest, instruction: Instruction, moment: Moment): Answer => {
+  const { vmx, cpu } = guest;
+  if (!supportsInstruction(cpu, instruction)) return missing(vmx, instruction);
+  const verdict = verdictOf(vmx, instruction, moment.given);
+  if (verdict.kind === 'exits') return exits(guest, verdict.exit);
+  if (verdict.kind === 'faults') return refused(vmx, verdict.fault);
+  const scratch = supposing(vmx, moment.given).cpu;
+  const raised = softwareException(instruction, scratch.state);
+  if (raised !== undefined) return refused(vmx, raised);
+  const touched = touchedBy(scratch, instruction, moment.at);
+  const refusal = moment.coming ? first(touched, (one) => accessRefusal(scratch, one, moment.view)) : undefined;
+  if (refusal !== undefined) return stopped(guest, refusal);
+  const { text, items } = stays(instruction, verdict.because, operandsText(cpu, touched, moment.view));
+  const besides: Item = {
+    name: 'besides the instruction',
+    meaning: 'memory, exceptions, and what is looked at between instructions',
+    children: () => [eptItem(vmx, touched, moment.view), exceptionItem(vmx), ...boundaryItems(guest)],
+  };
+  const behind = moment.coming ? behindIt(guest, instruction) : undefined;
+  return answer(`${text}${behind === undefined ? '' : `; behind it ${behind.text}`}`, [
+    ...items,
+    ...(behind?.items ?? []),
+    besides,
+  ]);
+};
+
+/** The exit that follows the instruction. */
+const behindIt = (guest: InGuest, instruction: Instruction): Answer | undefined => {
+  const priority = taskPriorityBy(guest.cpu, instruction);
+  const exit =
+    priority === undefined
+      ? exitBehind(guest, {}, () => {})
+      : exitBehind(guest, { byte: priority << 4 }, checkThreshold);
+  return exit === undefined ? undefined : exits(guest, exit);
+};
+
+const first = <Of, Found>(of: readonly Of[], find: (one: Of) => Found | undefined): Found | undefined => {
+  for (const one of of) {
+    const found = find(one);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+};
+
+/** Under EPT, what it allows the operands in memory. */
+const operandsText = (cpu: Cpu, touched: readonly Touched[], view: AddressView): string =>
+  view.eptPointer === undefined
+    ? ''
+    : touched
+        .slice(1)
+        .map((one) => `; ${allowedText(cpu, one, view)}`)
+        .join('');
+
+const stays = (instruction: Instruction, because: readonly string[], operands: string): Answer => {
+  const name = mnemonic(instruction);
+  if (because.length === 0) return answer(`no VM exit: nothing intercepts this ${name}${operands}`);
+  const items = because.map((meaning, n): Item => ({ name: `because ${n + 1}`, meaning }));
+  return answer(`no VM exit: ${because.join('; and ')}${operands}`, items);
+};
