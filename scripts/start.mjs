@@ -1,24 +1,29 @@
 /**
- * `npm start`: a debugging session on an example in the terminal; `npm start -- FILE` takes another program. Without a
- * terminal, as in a script, a short session plays by itself.
+ * `npm start`: a smallest hypervisor in the debugger, stopped at a VM exit of its guest; `npm start -- FILE` takes
+ * another program. On a terminal the prompt is yours from there; without one, as in a script, the session plays to its end.
+ * Tests name in RINGSIDE_COMMAND the command that they have built.
  */
 
 import { spawnSync } from 'node:child_process';
+import { openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const words = process.argv.slice(2);
-const scripted = words.length === 0 && !process.stdin.isTTY;
+const own = words.length === 0;
+const alone = own && !process.stdin.isTTY;
 const { status, error } = spawnSync(
   process.execPath,
   [
-    join(root, 'dist/cli.js'),
+    process.env.RINGSIDE_COMMAND ?? join(root, 'dist/cli.js'),
     'debug',
-    ...(words.length === 0 ? ['examples/hello.asm'] : words),
-    ...(scripted ? ['-x', 'scripts/session.txt'] : []),
+    ...(own ? ['examples/vmx/minimal.asm', '-x', 'scripts/first-exit.txt'] : words),
   ],
-  { stdio: 'inherit', cwd: words.length === 0 ? root : (process.env.INIT_CWD ?? process.cwd()) },
+  {
+    stdio: [alone ? openSync(join(root, 'scripts/to-the-end.txt')) : 'inherit', 'inherit', 'inherit'],
+    cwd: own ? root : (process.env.INIT_CWD ?? process.cwd()),
+  },
 );
 if (error) throw error;
 process.exitCode = status ?? 1;

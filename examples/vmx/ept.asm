@@ -130,7 +130,7 @@ exit:
     jne failed
     cmp rdi, 1 + 2 + 3 + 4          ; what it found in its memory
     jne failed
-    mov al, 0                       ; end with status 0
+    mov al, 0                       ; all is well: the run ends with status 2 * 0 + 1
     out 0xf4, al
     hlt
 
