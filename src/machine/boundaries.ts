@@ -5,7 +5,7 @@
 
 import { resetCpu, startApplicationProcessor } from './boot';
 import { state as layout } from './core/layout';
-import { deliverInterrupt, deliverNmi } from './cpu/interrupt-delivery';
+import { type Delivery, deliverInterrupt, deliverNmi } from './cpu/interrupt-delivery';
 import type { Devices } from './devices/board-devices';
 import type { Stop } from './stop';
 import type { Turns } from './turns';
@@ -63,8 +63,7 @@ export class Boundaries {
     if (active === activity.shutdown) return false;
     if (state.getU32(layout.pendingNmi) && !(shadow & BLOCKS_NMI)) {
       state.setU32(layout.pendingNmi, 0);
-      deliverNmi(vcpu.cpu, vcpu.engine.withinRepeat);
-      return this.delivered(vcpu);
+      return this.delivered(vcpu, deliverNmi(vcpu.cpu, vcpu.engine.withinRepeat));
     }
     const waiting = board.devices.interruptPending(vcpu.index);
     const window = vmx !== undefined && wantsWindow(vmx);
@@ -74,8 +73,7 @@ export class Boundaries {
     const delivery = deliverInterrupt(vcpu.cpu, vector, vcpu.engine.withinRepeat, () =>
       board.devices.lineOf(vcpu.index, vector),
     );
-    if (delivery.shutdown) vcpu.processor.shutdownChain = delivery.chain;
-    return this.delivered(vcpu);
+    return this.delivered(vcpu, delivery);
   }
 
   private eventsFor({ index }: VirtualCpu): BoardEvents {
@@ -88,7 +86,8 @@ export class Boundaries {
     };
   }
 
-  private delivered(vcpu: VirtualCpu): true {
+  private delivered(vcpu: VirtualCpu, delivery?: Delivery): true {
+    if (delivery?.shutdown) vcpu.processor.shutdownChain = delivery.chain;
     this.board.delivered();
     if (vcpu.vmx) instructionDone(vcpu.vmx);
     vcpu.engine.judged = false;

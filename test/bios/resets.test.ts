@@ -103,6 +103,14 @@ test('without an IDT, an exception is a triple fault that tells its chain', () =
   expect(guest.events).toMatchObject([{ kind: 'triple-fault' }]);
 });
 
+test('so is an NMI', () => {
+  const guest = boot('bits 32\nmov eax, 0xfee00300\nmov dword [eax], 0x44400\njmp $', {}, ['triple-fault']);
+  const stop = guest.run(100);
+  expect(stop).toMatchObject({ reason: 'triple-fault', vcpu: 0 });
+  expect(stop.reason === 'triple-fault' && stop.chain.map(({ vector }) => vector)).toEqual([13, 13, 8, 13]);
+  expect(guest.events).toMatchObject([{ kind: 'triple-fault' }]);
+});
+
 test('a firmware of the user starts at the reset vector and is seen below 1 MiB', async () => {
   const rom = `
 bits 16
