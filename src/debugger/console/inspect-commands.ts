@@ -2,10 +2,12 @@
 
 import { BadInput } from '../../program/program';
 import { hex } from '../../x86/address';
+import { type ExitReasonName, exitReasons } from '../../x86/vmx/exit-reasons';
 import { recollectionOf } from '../inspect/recollection';
 import type { Scope } from '../inspect/scope';
-import { scopesOf } from '../inspect/scopes';
+import { scopesOf, scopesOfFrame } from '../inspect/scopes';
 import { type Item, itemValue } from '../item';
+import { environmentOf } from '../query-item';
 import { modeAndRing } from '../vcpu-view';
 import { evaluated, splitArguments } from './arguments';
 import { type Command, type ConsoleContext, lines, type Output } from './command';
@@ -14,8 +16,13 @@ import { childrenOf, itemLines } from './item-lines';
 import { show } from './look-commands';
 import { stopLines } from './stops';
 
-const scopes = ({ session, vcpu }: ConsoleContext): Scope[] =>
-  scopesOf(session.machine, session.vcpu(vcpu), session.info);
+/** Of a frame further out its own; what it has not is as it is now. */
+const scopes = ({ session, vcpu, frame }: ConsoleContext): Scope[] => {
+  const { machine, info } = session;
+  const all = scopesOf(machine, session.vcpu(vcpu), info);
+  const own = frame === undefined ? [] : scopesOfFrame(machine, session.vcpu(vcpu), info, frame);
+  return all.map((scope) => own.find(({ name }) => name === scope.name) ?? scope);
+};
 
 /** A page of a scope's rows. */
 const MOST_ROWS = 256;
@@ -70,8 +77,8 @@ const named = (items: readonly Item[], word: string): Item | undefined =>
   items.find(({ name }) => name.toLowerCase().startsWith(word));
 
 /** A register that no row shows: `ax`, `cr0.pg`. */
-const registerItem = ({ session, vcpu }: ConsoleContext, name: string): Item | undefined => {
-  const place = session.environment(vcpu).registers.get(name);
+const registerItem = (console: ConsoleContext, name: string): Item | undefined => {
+  const place = environmentOf(console).registers.get(name);
   return place === undefined ? undefined : { name, bits: place.read(), size: place.size };
 };
 
@@ -126,11 +133,13 @@ const information = (console: ConsoleContext, argument: string): Output => {
   throw new BadInput(`${word}: info takes breakpoints or one of ${names.join(', ')}`);
 };
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
 const overview = (console: ConsoleContext): Output => {
   const { program, lines: table } = console.session.info;
   const { machine } = console.session;
   return lines(
-    `program  ${program.name}, ${program.symbols.length} symbols, lines from ${table.files.length} files`,
+    `program  ${program.name}, ${counted(program.symbols.length, 'symbol')}, lines from ${counted(table.files.length, 'file')}`,
     `memory   ${hex(machine.memoryBytes)} bytes, processor ${machine.model.name}`,
     ...machine.cpus.map(({ index, state }) => `vCPU ${index}   ${modeAndRing(state)}`),
     `scopes   ${scopes(console)
@@ -199,16 +208,25 @@ export const inspectCommands: readonly Command[] = [
   },
   {
     names: ['why'],
-    usage: '[last | next]',
+    usage: '[last | next | REASON | #EXCEPTION]',
     help: 'Explains the last stop: the rule, the manual’s section, and what was found.',
     more: [
       '`why last` and `why next` say of an instruction why it exits, why it does not, or why it is refused: the control, bitmap bit or mask that decides.',
+      '`why INTERRUPT_WINDOW`, `why 7` and `why #PF` say in a guest why no exit with that reason, or by that exception, comes here.',
     ],
-    complete: (_, argument) => starting(argument, ['last', 'next'], 'keyword'),
+    complete: (_, argument) => starting(argument, ['last', 'next', ...Object.keys(exitReasons)], 'keyword'),
     run: (console, argument) => {
-      const which = argument.trim().toLowerCase();
-      if (!['', 'last', 'next'].includes(which)) throw new BadInput('why takes last or next: why next');
-      return show(console, which === '' ? 'why()' : `why('${which}')`);
+      const which = argument.trim();
+      const name = which.toUpperCase();
+      if (which === '') return show(console, 'why()');
+      if (Object.hasOwn(exitReasons, name)) return show(console, `why(${exitReasons[name as ExitReasonName].number})`);
+      if (/^\d+$/.test(which)) return show(console, `why(${which})`);
+      if (which.startsWith('#')) return show(console, `why('${name}')`);
+      if (!['last', 'next'].includes(which.toLowerCase()))
+        throw new BadInput(
+          'why takes last, next, an exit reason or an exception: why next, why INTERRUPT_WINDOW, why #PF',
+        );
+      return show(console, `why('${which.toLowerCase()}')`);
     },
   },
 ];

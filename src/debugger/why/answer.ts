@@ -1,13 +1,16 @@
 /** What `why` answers, and the refusals that both sides of VT-x know. */
 
 import { type Instruction, Mnemonic } from 'iced-x86';
-import type { Fault } from '../../machine/core/fault';
+import { Fault } from '../../machine/core/fault';
+import type { Cpu } from '../../machine/cpu/cpu';
+import { supportsInstruction } from '../../machine/cpu/slow-instructions';
 import type { Vmx } from '../../machine/vmx/vmx';
 import { exception } from '../../x86/exceptions';
-import { explain, vectorName } from '../explain';
+import { explain, explainFault, type FaultInWords, vectorName } from '../explain';
 import { reasonItems } from '../inspect/faults';
 import type { Item } from '../item';
 import { receiver } from './exceptions';
+import { gateText } from './gates';
 
 /** One line, and the evidence. */
 export interface Answer {
@@ -21,14 +24,29 @@ export const answer = (text: string, items: Item[] = []): Answer => ({ text, ite
 
 export const mnemonic = (instruction: Instruction): string => (Mnemonic[instruction.mnemonic] as string).toUpperCase();
 
-export const missing = (vmx: Vmx | undefined, instruction: Instruction): Answer => {
-  const who = vmx?.nonRoot === true ? `; ${receiver(vmx, exception.UD, undefined)}` : '';
-  return answer(`#UD: this processor does not have ${mnemonic(instruction)}${who}`);
+/** In a guest: the control that would have to be 1, and who gets the exception. */
+const inGuest = (
+  vmx: Vmx | undefined,
+  { vector, errorCode, why }: Pick<Fault, 'vector' | 'errorCode' | 'why'>,
+): string => {
+  if (vmx?.nonRoot !== true) return '';
+  const gate = why.instruction === undefined ? undefined : gateText(vmx, why.instruction);
+  return `${gate === undefined ? '' : `; ${gate}`}; ${receiver(vmx, vector, errorCode)}`;
 };
 
 /** A refusal, and in a guest who gets the exception. */
-export const refused = (vmx: Vmx | undefined, fault: Fault): Answer => {
-  const who = vmx?.nonRoot === true ? `; ${receiver(vmx, fault.vector, fault.errorCode)}` : '';
-  const text = `${vectorName(fault.vector)}: ${explain(fault.why)}${who}`;
-  return answer(text, reasonItems(fault.why));
+export const refused = (vmx: Vmx | undefined, fault: Fault): Answer =>
+  answer(`${vectorName(fault.vector)}: ${explain(fault.why)}${inGuest(vmx, fault)}`, reasonItems(fault.why));
+
+/** The same of an exception that was delivered. */
+export const trapped = (vmx: Vmx | undefined, trap: FaultInWords): Answer =>
+  answer(`${explainFault(trap)}${inGuest(vmx, { ...trap, errorCode: trap.errorCode })}`, reasonItems(trap.why));
+
+/** An instruction that the processor does not have, or that is none. */
+export const undefinedOpcode = (cpu: Cpu, instruction: Instruction): Fault | undefined => {
+  if (undefinedByName.has(instruction.mnemonic)) return new Fault(exception.UD, { rule: 'opcode.undefined' });
+  if (supportsInstruction(cpu, instruction)) return undefined;
+  return new Fault(exception.UD, { rule: 'opcode.feature', instruction: mnemonic(instruction).toLowerCase() });
 };
+
+const undefinedByName: ReadonlySet<Mnemonic> = new Set([Mnemonic.INVALID, Mnemonic.Ud0, Mnemonic.Ud1, Mnemonic.Ud2]);

@@ -6,14 +6,15 @@ import { Fault } from '../../machine/core/fault';
 import { softwareException } from '../../machine/core/software-exceptions';
 import type { Cpu } from '../../machine/cpu/cpu';
 import { type AddressView, presentView } from '../../machine/cpu/look';
-import { supportsInstruction } from '../../machine/cpu/slow-instructions';
 import type { VirtualCpu } from '../../machine/virtual-cpu';
 import { checkThreshold } from '../../machine/vmx/task-priority';
 import { hex } from '../../x86/address';
+import { withInstruction } from '../instruction';
 import type { Item } from '../item';
 import type { Session } from '../session';
+import { codeAddress } from '../vcpu-view';
 import { accessRefusal, allowedText, eptItem, type Touched, touchedBy } from './accesses';
-import { type Answer, answer, missing, mnemonic, refused } from './answer';
+import { type Answer, answer, mnemonic, refused, undefinedOpcode } from './answer';
 import { type Boundary, boundaryItems, exitBehind, exitHere } from './boundaries';
 import { exceptionItem } from './exceptions';
 import { exitItems, explainExit } from './explain-exit';
@@ -57,7 +58,8 @@ interface Moment {
 
 export const inGuest = (guest: InGuest, instruction: Instruction, moment: Moment): Answer => {
   const { vmx, cpu } = guest;
-  if (!supportsInstruction(cpu, instruction)) return missing(vmx, instruction);
+  const unknown = undefinedOpcode(cpu, instruction);
+  if (unknown !== undefined) return refused(vmx, unknown);
   const verdict = verdictOf(vmx, instruction, moment.given);
   if (verdict.kind === 'exits') return exits(guest, verdict.exit);
   if (verdict.kind === 'faults') return refused(vmx, verdict.fault);
@@ -79,6 +81,13 @@ export const inGuest = (guest: InGuest, instruction: Instruction, moment: Moment
     ...(behind?.items ?? []),
     besides,
   ]);
+};
+
+/** What EPT has to say to the next instruction. */
+export const memoryItem = ({ vmx, cpu, index }: InGuest, session: Session): Item => {
+  const at = codeAddress(cpu.state, cpu.state.rip);
+  const touched = withInstruction(session.codeView(index), at, (instruction) => touchedBy(cpu, instruction, at));
+  return eptItem(vmx, touched ?? [{ kind: 'execute', linear: at }], presentView(cpu));
 };
 
 /** The exit that follows the instruction. */

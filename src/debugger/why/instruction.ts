@@ -11,7 +11,6 @@ import { state as layout } from '../../machine/core/layout';
 import type { CpuState } from '../../machine/core/state';
 import { presentView } from '../../machine/cpu/look';
 import { requireCpl0 } from '../../machine/cpu/privilege';
-import { supportsInstruction } from '../../machine/cpu/slow-instructions';
 import type { VirtualCpu } from '../../machine/virtual-cpu';
 import { controlBitsOf } from '../../machine/vmx/control-bits';
 import { checkMode, requireOperation, vmxInstructions } from '../../machine/vmx/instructions';
@@ -20,17 +19,15 @@ import { hex } from '../../x86/address';
 import { flagBits } from '../../x86/registers';
 import { instructionErrors } from '../../x86/vmx/instruction-errors';
 import { doctorLive } from '../doctor/live';
-import { explainFault } from '../explain';
-import { reasonItems } from '../inspect/faults';
 import { recollectionOf } from '../inspect/recollection';
 import { textOf, withInstruction } from '../instruction';
 import type { Item } from '../item';
 import type { Session } from '../session';
 import { codeAddress, currentAddress } from '../vcpu-view';
-import { type Answer, answer, missing, mnemonic, refused } from './answer';
+import { type Answer, answer, mnemonic, refused, trapped, undefinedOpcode } from './answer';
 import { boundaryItems } from './boundaries';
 import { controlText } from './control-words';
-import { exceptionItem, receiver } from './exceptions';
+import { exceptionItem } from './exceptions';
 import { exitItems, explainExit } from './explain-exit';
 import { explainFailure, failureOf } from './failure';
 import { eventHere, guestOf, inGuest, refusedFetch } from './in-guest';
@@ -57,7 +54,8 @@ export const whyNext = (session: Session, index: number): Answer => {
 /** Root operation, or none: nothing intercepts, but VMX instructions may be refused. */
 const inRoot = (session: Session, vcpu: VirtualCpu, instruction: Instruction): Answer => {
   const { vmx, cpu, index } = vcpu;
-  if (!supportsInstruction(cpu, instruction)) return missing(undefined, instruction);
+  const unknown = undefinedOpcode(cpu, instruction);
+  if (unknown !== undefined) return refused(undefined, unknown);
   const outside = vmx?.on === true ? 'root operation' : 'outside VMX operation';
   if (vmx === undefined || !vmxInstructions.has(instruction.mnemonic))
     return answer(`no VM exit: the vCPU is ${vmx?.on === true ? 'in ' : ''}${outside}, where nothing exits`);
@@ -112,10 +110,7 @@ export const whyLast = (session: Session, index: number): Answer => {
   const arrival = vmx?.nonRoot === true ? lastArrival(session, index, vmx) : undefined;
   if (arrival !== undefined) return arrival;
   const trap = lastTrap(session, index);
-  if (trap !== undefined) {
-    const who = vmx?.nonRoot === true ? `; ${receiver(vmx, trap.vector, trap.errorCode)}` : '';
-    return answer(`${explainFault(trap)}${who}`, reasonItems(trap.why));
-  }
+  if (trap !== undefined) return trapped(vmx, trap);
   const before = recollectionOf(machine).stateBeforeStep(index);
   if (before === undefined)
     return {
