@@ -32,7 +32,7 @@ export const expressionHandlers = (context: Context, restart: () => Promise<unkn
       const { vcpu, frame: outer } = seenFrom(context, args.frameId);
       if (args.context === 'repl') {
         console.frame = outer;
-        return converse(context, console, vcpu, args.expression);
+        return converse(context, console, { vcpu, frame: outer }, args.expression);
       }
       const query = parseQuery(args.expression);
       if (query.place !== undefined) throw new BadInput('values can be set in the debug console only');
@@ -76,11 +76,13 @@ export const expressionHandlers = (context: Context, restart: () => Promise<unkn
   };
 };
 
+interface Seen {
+  readonly vcpu: number;
+  readonly frame: OuterFrame | undefined;
+}
+
 /** The vCPU of a frame, and what the stack tells of the frame where it is not the innermost. */
-const seenFrom = (
-  context: Context,
-  frameId: number | undefined,
-): { readonly vcpu: number; readonly frame: OuterFrame | undefined } => {
+const seenFrom = (context: Context, frameId: number | undefined): Seen => {
   const place = frameOf(context, frameId);
   return { vcpu: place.vcpu, frame: place.index === 0 ? undefined : frame(context, place) };
 };
@@ -115,9 +117,15 @@ const debugConsole = (context: Context, restart: () => Promise<unknown>): Consol
 };
 
 /** A line of the debug console. What it changed is told to the client afterwards. */
-const converse = async (context: Context, console: Console, vcpu: number, line: string): Promise<Evaluated> => {
+const converse = async (
+  context: Context,
+  console: Console,
+  { vcpu, frame: outer }: Seen,
+  line: string,
+): Promise<Evaluated> => {
   if (line.trim() === '') return { result: '', variablesReference: 0 };
   console.vcpu = vcpu;
+  console.frame = outer;
   const { log } = context.session.machine;
   const before = log.entries.length;
   const output = await console.execute(line);

@@ -4,8 +4,7 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import { failedEntryLines } from '../debugger/doctor/failed-entry';
 import { eventTitle } from '../debugger/events/kinds';
 import { explainChain, explainFault, sectionOf, vectorName, vectorTitle } from '../debugger/explain';
-import { outerFrameItems } from '../debugger/inspect/outer-frame';
-import { scopesOf } from '../debugger/inspect/scopes';
+import { scopesOf, scopesOfFrame } from '../debugger/inspect/scopes';
 import type { Item, Radix } from '../debugger/item';
 import { pauseText } from '../debugger/session';
 import { liveVcpus, modeAndRing } from '../debugger/vcpu-view';
@@ -123,10 +122,9 @@ interface NamedItems {
   readonly items: () => Item[];
 }
 
-/** All of the innermost frame; of those further out only what the stack tells. */
+/** All of the innermost frame; of those further out what the stack tells, or the VMCS. */
 const scopes = (context: Context, place: FramePlace): NamedItems[] => {
   const { machine, info } = context.session;
   if (place.index === 0) return scopesOf(machine, context.session.vcpu(place.vcpu), info);
-  const items = (): Item[] => outerFrameItems(frame(context, place), info);
-  return [{ name: 'Registers', expensive: false, items }];
+  return scopesOfFrame(machine, context.session.vcpu(place.vcpu), info, frame(context, place));
 };

@@ -4,6 +4,7 @@ import type { Machine } from '../machine/pc';
 import type { VirtualCpu } from '../machine/virtual-cpu';
 import { BadInput } from '../program/program';
 import { hex, linear } from '../x86/address';
+import { vmcsFields } from '../x86/vmx/fields';
 import { placeText, type Space } from './address';
 import type { Environment, ExpressionFunction, Places, Value } from './expression/evaluator';
 import type { MemorySpace } from './expression/syntax';
@@ -99,5 +100,28 @@ export class VcpuEnvironment implements Environment, Places {
     }
     for (const { offset, physical, length } of runs)
       this.machine.input({ kind: 'memory', physical, bytes: [...bytes.subarray(offset, offset + length)] });
+  }
+}
+
+/** What a frame of a guest sees that waits while its hypervisor runs. Its registers are fields of the VMCS, and set there. */
+export class WaitingEnvironment extends VcpuEnvironment {
+  override setName(name: string, value: bigint): void {
+    const source = this.sources.find(({ read }) => read(name) !== undefined);
+    if (source?.kind === 'VMCS field') {
+      source.write(name, value);
+      return;
+    }
+    const upper = name.toUpperCase();
+    const field = [`GUEST_${upper}`, `GUEST_${upper}_SELECTOR`].find((one) => Object.hasOwn(vmcsFields, one));
+    throw new BadInput(
+      field === undefined
+        ? `${name} cannot be set from a frame of the guest`
+        : `${name} of the guest is in its VMCS: set ${field}`,
+    );
+  }
+
+  override write(space: MemorySpace, address: bigint, size: 1 | 2 | 4 | 8, value: bigint): void {
+    if (space === 'msr') throw new BadInput('MSRs cannot be set from a frame of the guest');
+    super.write(space, address, size, value);
   }
 }

@@ -18,7 +18,7 @@ import type { Value } from './expression/evaluator';
 import { fieldNamesBeginning, findField, setField } from './fields/names';
 import type { ProgramInfo } from './program-info';
 import { naturalSize, type RegisterPlace } from './registers';
-import { guestSide } from './sides';
+import { guestSide, type Side } from './sides';
 import { exitReasonNames, vmcsNames } from './vmcs/names';
 
 export interface NameSource {
@@ -41,6 +41,10 @@ export interface Named {
 }
 
 export interface OuterFrame {
+  /** Whose it is, in VMX operation. */
+  readonly side?: Side | undefined;
+  /** How the frame above it was entered. */
+  readonly entered?: string;
   readonly address: LinearAddress;
   readonly rip: bigint;
   readonly rsp: bigint | undefined;

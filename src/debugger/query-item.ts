@@ -4,16 +4,18 @@
  */
 
 import { type LinearAddress, linear } from '../x86/address';
-import type { Space } from './address';
-import type { VcpuEnvironment } from './environment';
+import type { Place, Space } from './address';
+import { type VcpuEnvironment, WaitingEnvironment } from './environment';
 import { evaluate, locate, type Value } from './expression/evaluator';
 import type { Query } from './expression/parser';
 import { type Expression, ExpressionError, type ValueType } from './expression/syntax';
+import { functionsOf } from './functions';
 import { scopesOf } from './inspect/scopes';
 import { vmcsFieldItem } from './inspect/vmcs-field';
 import { type Item, itemValue, type Radix } from './item';
 import type { OuterFrame } from './name-sources';
 import type { Session } from './session';
+import { placeOfGuest, vcpuOfFrame } from './sides';
 import { formatted, quoted, valueItem } from './value-text';
 import { namedField } from './vmcs/names';
 
@@ -29,7 +31,10 @@ export interface Viewer {
 /** Names and memory as the viewer sees them. */
 export const environmentOf = ({ session, vcpu, frame }: Omit<Viewer, 'radix'>): VcpuEnvironment => {
   const environment = session.environment(vcpu);
-  return frame === undefined ? environment : environment.inFrame(frame);
+  if (frame === undefined) return environment;
+  const seen = vcpuOfFrame(session.vcpu(vcpu), frame);
+  if (seen === session.vcpu(vcpu)) return environment.inFrame(frame);
+  return new WaitingEnvironment(session.machine, seen, session.info, functionsOf(session, vcpu, seen), frame);
 };
 
 /** @throws ExpressionError */
@@ -59,10 +64,11 @@ const pointed = (viewer: Viewer, expression: Expression, value: Value): Partial<
   if (value.wordy === true) return {};
   const { session } = viewer;
   const environment = environmentOf(viewer);
-  const place =
+  const found: Place =
     expression.kind === 'memory' && expression.space !== 'msr'
       ? { space: expression.space, address: locate(expression, environment).address }
-      : { space: 'linear' as const, address: value.bits };
+      : { space: 'linear', address: value.bits };
+  const place = environment instanceof WaitingEnvironment ? placeOfGuest(found) : found;
   const at = linear(value.bits);
   const code = value.size >= 2 && session.info.lines.at(at) !== null ? { code: at } : {};
   const parts = isSymbol(environment, expression, at) ? { children: () => views(environment, at) } : {};

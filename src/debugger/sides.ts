@@ -7,6 +7,7 @@ import { control, controlBitsOf } from '../machine/vmx/control-bits';
 import { guestSideOf } from '../machine/vmx/guest-side';
 import type { Vmcs } from '../machine/vmx/vmcs';
 import { hex } from '../x86/address';
+import type { Place } from './address';
 
 export interface Side {
   readonly name: 'root' | 'guest';
@@ -57,6 +58,13 @@ export const guestVcpuOf = (vcpu: VirtualCpu): VirtualCpu | undefined => {
   const cpu = Object.create(vcpu.cpu, { state: property(state), paging: property(paging) }) as Cpu;
   return Object.create(vcpu, { state: property(state), cpu: property(cpu) }) as VirtualCpu;
 };
+
+/** The vCPU as a frame sees it: one of a guest that waits has the guest's registers and address space. */
+export const vcpuOfFrame = (vcpu: VirtualCpu, frame?: { readonly side?: Side | undefined }): VirtualCpu =>
+  frame?.side?.name === 'guest' ? (guestVcpuOf(vcpu) ?? vcpu) : vcpu;
+
+/** A place as the guest means it, for those who look from its hypervisor. */
+export const placeOfGuest = (place: Place): Place => (place.space === 'linear' ? { ...place, space: 'guest' } : place);
 
 /** Is the vCPU in a guest? Addresses of guest and host may be the same. */
 export const isInGuest = ({ state }: VirtualCpu): boolean => state.getU32(layout.vmxNonRoot) !== 0;

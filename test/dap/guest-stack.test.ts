@@ -39,3 +39,28 @@ test('`why` is evaluated as an expression and as a command', async () => {
     'why takes last or next',
   );
 });
+
+test("the guest's frame has the registers of the VMCS, which the panes cannot set, and its own memory", async () => {
+  const client = await atExit();
+  const [, , guest] = await client.stack();
+  const { scopes } = await client.request('scopes', { frameId: guest?.id });
+  expect(scopes.map(({ name }: { name: string }) => name)).toEqual([
+    'Registers',
+    'Flags',
+    'Segments',
+    'Control registers & MSRs',
+    'Descriptor tables',
+    'Paging',
+  ]);
+  const rows = await client.rows(scopes[0].variablesReference);
+  const rip = rows.find(({ name }) => name === 'rip');
+  const evaluate = async (expression: string, frameId = guest?.id) =>
+    await client.request('evaluate', { expression, frameId, context: 'watch' });
+  expect(rip?.value).toBe((await evaluate('rip')).result);
+  expect((await evaluate('rip == GUEST_RIP')).result).toMatch(/^0x1/);
+  expect((await evaluate('rip')).memoryReference).toMatch(/^guest:/);
+  expect(rip?.presentationHint?.attributes).toContain('readOnly');
+  await expect(client.request('setExpression', { expression: 'rip', value: '0', frameId: guest?.id })).rejects.toThrow(
+    'rip of the guest is in its VMCS: set GUEST_RIP',
+  );
+});

@@ -2,6 +2,7 @@
 
 import { readCount } from '../../debugger/console/arguments';
 import { type Command, lines } from '../../debugger/console/command';
+import { sideText } from '../../debugger/sides';
 import { framesOf } from '../../debugger/stack';
 import { BadInput } from '../../program/program';
 
@@ -25,6 +26,9 @@ export const ownCommands = (history: readonly string[], leave: () => void): read
     names: ['frame', 'f'],
     usage: '[N]',
     help: 'Looks from a frame of the stack: its RIP, RSP and RBP, its local labels; 0 is the innermost.',
+    more: [
+      'At a VM exit the guest stands below its hypervisor: its registers are those of the VMCS, its memory is its own.',
+    ],
     run: (console, argument) => {
       const { session, vcpu } = console;
       const all = framesOf(session.vcpu(vcpu), session.info);
@@ -33,7 +37,9 @@ export const ownCommands = (history: readonly string[], leave: () => void): read
       const found = all[index];
       if (found === undefined) throw new BadInput(`there is no frame ${index}; \`stack\` shows them`);
       console.frame = index === 0 ? undefined : found;
-      return lines(`#${index} ${session.info.placeOf(found.address)} (${found.mode}, ring ${found.ring})`);
+      return lines(
+        `#${index} ${session.info.placeOf(found.address)} (${found.side === undefined ? '' : `${sideText(found.side)}, `}${found.mode}, ring ${found.ring})`,
+      );
     },
   },
   {

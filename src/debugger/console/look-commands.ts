@@ -1,12 +1,13 @@
 /** Commands that show code, source, the stack and symbols, and change nothing. */
 
 import { BadInput } from '../../program/program';
-import { hex } from '../../x86/address';
+import { hex, type LinearAddress } from '../../x86/address';
+import type { CodeView } from '../code-view';
 import { type DisassemblyRow, disassembleBackward, disassembleForward } from '../disassemble';
 import { parseQuery } from '../expression/parser';
 import { itemValue } from '../item';
 import { queryItem } from '../query-item';
-import { sideText } from '../sides';
+import { sideText, vcpuOfFrame } from '../sides';
 import { framesOf } from '../stack';
 import { currentAddress } from '../vcpu-view';
 import { inText, readCount, readLocation, splitArguments } from './arguments';
@@ -36,13 +37,22 @@ export const codeRow = (row: DisassemblyRow, mark: string): string => {
 const DEFAULT_ROWS = 10;
 const MOST_ROWS = 10_000;
 
+/** Where the frame is that is looked at. */
+const here = ({ session, vcpu, frame }: ConsoleContext): LinearAddress =>
+  frame?.address ?? currentAddress(session.vcpu(vcpu));
+
+const codeHere = (console: ConsoleContext): CodeView => {
+  const { session, vcpu, frame } = console;
+  const isWaiting = vcpuOfFrame(session.vcpu(vcpu), frame) !== session.vcpu(vcpu);
+  return isWaiting ? session.codeView(vcpu, 'guest', here(console)) : session.codeView(vcpu);
+};
+
 const disassemble = (console: ConsoleContext, argument: string): Output => {
   const [place = '', digits] = splitArguments(argument);
   const count =
     digits === undefined ? DEFAULT_ROWS : readCount(digits, `a number of rows up to ${MOST_ROWS}`, MOST_ROWS);
-  const { session, vcpu } = console;
-  const current = currentAddress(session.vcpu(vcpu));
-  const view = session.codeView(vcpu);
+  const current = here(console);
+  const view = codeHere(console);
   const start = place === '' ? current : (readLocation(console, place)[0] ?? current);
   const before = place === '' ? disassembleBackward(view, start, 3).filter((row) => row.text !== '??') : [];
   return lines(
@@ -75,10 +85,9 @@ const backtrace = ({ session, vcpu }: ConsoleContext): Output =>
 const REACH = 5;
 
 const listSource = async (console: ConsoleContext, argument: string): Promise<Output> => {
-  const { session, vcpu } = console;
-  const here = currentAddress(session.vcpu(vcpu));
-  const current = session.info.lines.at(here);
-  const [address = here] = argument === '' ? [here] : readLocation(console, argument);
+  const { session } = console;
+  const current = session.info.lines.at(here(console));
+  const [address = here(console)] = argument === '' ? [] : readLocation(console, argument);
   const at = session.info.lines.at(address);
   const text = at === null ? undefined : await console.source(at.file);
   if (at === null || text === undefined)

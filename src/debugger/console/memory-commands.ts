@@ -2,6 +2,7 @@
 
 import { BadInput } from '../../program/program';
 import { hex } from '../../x86/address';
+import { environmentOf } from '../query-item';
 import { yieldToHost } from '../slices';
 import { evaluated, type MemoryPlace, readCount, readMemoryPlace, readPattern, splitArguments } from './arguments';
 import { type Command, type ConsoleContext, lines, type Output } from './command';
@@ -32,7 +33,7 @@ const examine = (console: ConsoleContext, argument: string): Output => {
         ? DEFAULT_BYTES
         : DEFAULT_ELEMENTS
       : readCount(digits, `a count up to ${MOST_BYTES / size}`, MOST_BYTES / size);
-  const bytes = console.session.environment(console.vcpu).readBytes(place.space, place.address, count * size);
+  const bytes = environmentOf(console).readBytes(place.space, place.address, count * size);
   const rows: string[] = [];
   for (let at = 0; at < bytes.length; at += BYTES_PER_ROW)
     rows.push(dumpRow(after(place, at), bytes.subarray(at, at + BYTES_PER_ROW), size));
@@ -71,7 +72,7 @@ const find = async (console: ConsoleContext, argument: string): Promise<Output> 
   const place = readMemoryPlace(console, text);
   const wanted = readPattern(console, parts);
   const total = readLength(console, length, MOST_SEARCHED);
-  const environment = console.session.environment(console.vcpu);
+  const environment = environmentOf(console);
   const found: string[] = [];
   for (let at = 0; at < total && found.length < MOST_HITS; ) {
     const here = after(place, at);
@@ -106,7 +107,7 @@ const write = (console: ConsoleContext, argument: string): Output => {
   if (text === '' || parts.length === 0) throw new BadInput('what where? write ADDRESS, 0x90, 0x1234:u32, "text"');
   const place = readMemoryPlace(console, text);
   const bytes = readPattern(console, parts);
-  console.session.environment(console.vcpu).writeBytes(place.space, place.address, bytes);
+  environmentOf(console).writeBytes(place.space, place.address, bytes);
   return written(place, bytes.length);
 };
 
@@ -118,7 +119,7 @@ const fill = (console: ConsoleContext, argument: string): Output => {
   const pattern = readPattern(console, parts);
   const bytes = new Uint8Array(readLength(console, length, MOST_BYTES));
   for (let at = 0; at < bytes.length; at++) bytes[at] = pattern[at % pattern.length] as number;
-  console.session.environment(console.vcpu).writeBytes(place.space, place.address, bytes);
+  environmentOf(console).writeBytes(place.space, place.address, bytes);
   return written(place, bytes.length);
 };
 

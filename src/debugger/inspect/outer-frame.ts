@@ -2,10 +2,10 @@
 
 import { linear } from '../../x86/address';
 import type { Item } from '../item';
+import type { OuterFrame } from '../name-sources';
 import type { ProgramInfo } from '../program-info';
-import type { Frame } from '../stack';
 
-export const outerFrameItems = ({ rip, rsp, rbp, address }: Frame, info: ProgramInfo): Item[] => {
+export const outerFrameItems = ({ rip, rsp, rbp, address }: OuterFrame, info: ProgramInfo): Item[] => {
   const pointer = (name: string, bits: bigint): Item => {
     const meaning = info.nameOf(linear(bits));
     return {

@@ -3,7 +3,9 @@
 import type { Machine } from '../../machine/pc';
 import type { VirtualCpu } from '../../machine/virtual-cpu';
 import type { Item } from '../item';
+import type { OuterFrame } from '../name-sources';
 import type { ProgramInfo } from '../program-info';
+import { placeOfGuest, vcpuOfFrame } from '../sides';
 import { markChanges } from './changes';
 import { controlItems } from './control-registers';
 import { dataItems, hasData } from './data';
@@ -14,6 +16,7 @@ import { flagItems } from './flags';
 import { interruptItems } from './interrupts';
 import { live } from './live';
 import { machineItems } from './machine';
+import { outerFrameItems } from './outer-frame';
 import { pagingItems } from './paging';
 import { recollectionOf } from './recollection';
 import { registerItems } from './registers';
@@ -37,6 +40,45 @@ const rows: readonly ScopeRow[] = [
   { name: 'Faults', items: faultItems },
   { name: 'Data', expensive: true, present: hasData, items: dataItems },
 ];
+
+/** What a guest that waits has of its own. */
+const ofGuest: ReadonlySet<string> = new Set([
+  'Registers',
+  'Flags',
+  'Segments',
+  'Control registers & MSRs',
+  'Descriptor tables',
+  'Paging',
+]);
+
+/** Its registers are set as fields of the VMCS. */
+const asGuests = ({ settable: _, memory, children, ...rest }: Item): Item => ({
+  ...rest,
+  ...(memory === undefined ? {} : { memory: placeOfGuest(memory) }),
+  ...(children === undefined ? {} : { children: (start, count) => children(start, count).map(asGuests) }),
+});
+
+/**
+ * Of a frame further out: where a guest was left by a VM exit all that is its own, from the VMCS and its memory; else what the
+ * stack tells.
+ */
+export const scopesOfFrame = (machine: Machine, vcpu: VirtualCpu, info: ProgramInfo, frame: OuterFrame): Scope[] => {
+  const isWaiting = vcpuOfFrame(vcpu, frame) !== vcpu;
+  if (!isWaiting || frame.entered !== 'VM exit') {
+    const items = (): Item[] => outerFrameItems(frame, info).map((item) => (isWaiting ? asGuests(item) : item));
+    return [{ name: 'Registers', expensive: false, items }];
+  }
+  return rows
+    .filter(({ name }) => ofGuest.has(name))
+    .map(({ name, items }) => ({
+      name,
+      expensive: false,
+      items: (start = 0, count) =>
+        items({ machine, vcpu: vcpuOfFrame(vcpu, frame), info })
+          .slice(start, count === undefined ? undefined : start + count)
+          .map(asGuests),
+    }));
+};
 
 /** Listing costs nothing: what a scope holds is made when it is opened. */
 export const scopesOf = (machine: Machine, vcpu: VirtualCpu, info: ProgramInfo): Scope[] => {
