@@ -3,11 +3,12 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { failedEntryLines } from '../debugger/doctor/failed-entry';
 import { eventTitle } from '../debugger/events/kinds';
-import { explainChain, explainFault, sectionOf, vectorName, vectorTitle } from '../debugger/explain';
+import { explainFault, sectionOf, vectorName, vectorTitle } from '../debugger/explain';
 import { scopesOf, scopesOfFrame } from '../debugger/inspect/scopes';
 import type { Item, Radix } from '../debugger/item';
 import { pauseText } from '../debugger/session';
 import { liveVcpus, modeAndRing } from '../debugger/vcpu-view';
+import { shutdownKind, shutdownLines } from '../debugger/why/shutdown';
 import type { MachineEvent } from '../machine/core/event';
 import { BadInput } from '../program/program';
 import type { Context } from './context';
@@ -76,12 +77,12 @@ export const stateHandlers = (context: Context): Handlers => ({
       };
     }
     if (pause?.reason === 'ending' && pause.stop?.reason === 'triple-fault') {
-      const chain = explainChain(pause.stop.chain).join('\n');
+      const lines = shutdownLines(pause.stop).join('\n');
       return {
-        exceptionId: 'triple fault',
-        description: chain,
+        exceptionId: shutdownKind(pause.stop),
+        description: lines,
         breakMode: 'unhandled',
-        details: { stackTrace: chain },
+        details: { stackTrace: lines },
       };
     }
     if (pause === undefined) throw new BadInput('the machine is running');

@@ -13,6 +13,7 @@ import { whyItems } from './inspect/why';
 import type { Item } from './item';
 import type { Session } from './session';
 import { whyLast, whyNext } from './why/instruction';
+import { whyNot } from './why/reason';
 
 const ZERO: Value = { bits: 0n, signed: false, size: 8 };
 
@@ -70,7 +71,7 @@ export const functionsOf = (
     },
     {
       usage: 'why([WHICH])',
-      help: "why the machine stopped, with the rule and its evidence; why('last') why the last instruction exited, did not exit or was refused, why('next') the same of the next one",
+      help: "why the machine stopped, with the rule and its evidence; why('last') why the last instruction exited, did not exit or was refused, why('next') the same of the next one, why(7) or why('#PF') why no exit with that basic reason, or by that exception, comes here",
       takes: [0, 1],
       call: ([which]) => why(session, index, which),
     },
@@ -119,12 +120,17 @@ const answers: ReadonlyMap<string, typeof whyLast> = new Map([
   ['next', whyNext],
 ]);
 
+/** An exit's basic reason as a number, or an exception. */
+const whyReason =
+  ({ bits }: Value, word: string): typeof whyLast =>
+  (session, index) =>
+    whyNot(session, index, bits < 128n ? String(bits) : word);
+
 /** The stop, or an instruction, in one line; the rule, where the manual has it, and the evidence as parts. @throws BadInput */
 const why = (session: Session, index: number, which: Value | undefined): Value => {
   if (which !== undefined) {
     const word = String.fromCharCode(...bytesOf(which.bits, 8).filter((byte) => byte !== 0));
-    const ask = answers.get(word);
-    if (ask === undefined) throw new BadInput("why() takes 'last' or 'next'");
+    const ask = answers.get(word) ?? whyReason(which, word);
     const { text, items } = ask(session, index);
     return number(0n, {
       wordy: true,

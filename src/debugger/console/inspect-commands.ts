@@ -2,6 +2,7 @@
 
 import { BadInput } from '../../program/program';
 import { hex } from '../../x86/address';
+import { type ExitReasonName, exitReasons } from '../../x86/vmx/exit-reasons';
 import { recollectionOf } from '../inspect/recollection';
 import type { Scope } from '../inspect/scope';
 import { scopesOf, scopesOfFrame } from '../inspect/scopes';
@@ -207,16 +208,25 @@ export const inspectCommands: readonly Command[] = [
   },
   {
     names: ['why'],
-    usage: '[last | next]',
+    usage: '[last | next | REASON | #EXCEPTION]',
     help: 'Explains the last stop: the rule, the manual’s section, and what was found.',
     more: [
       '`why last` and `why next` say of an instruction why it exits, why it does not, or why it is refused: the control, bitmap bit or mask that decides.',
+      '`why INTERRUPT_WINDOW`, `why 7` and `why #PF` say in a guest why no exit with that reason, or by that exception, comes here.',
     ],
-    complete: (_, argument) => starting(argument, ['last', 'next'], 'keyword'),
+    complete: (_, argument) => starting(argument, ['last', 'next', ...Object.keys(exitReasons)], 'keyword'),
     run: (console, argument) => {
-      const which = argument.trim().toLowerCase();
-      if (!['', 'last', 'next'].includes(which)) throw new BadInput('why takes last or next: why next');
-      return show(console, which === '' ? 'why()' : `why('${which}')`);
+      const which = argument.trim();
+      const name = which.toUpperCase();
+      if (which === '') return show(console, 'why()');
+      if (Object.hasOwn(exitReasons, name)) return show(console, `why(${exitReasons[name as ExitReasonName].number})`);
+      if (/^\d+$/.test(which)) return show(console, `why(${which})`);
+      if (which.startsWith('#')) return show(console, `why('${name}')`);
+      if (!['last', 'next'].includes(which.toLowerCase()))
+        throw new BadInput(
+          'why takes last, next, an exit reason or an exception: why next, why INTERRUPT_WINDOW, why #PF',
+        );
+      return show(console, `why('${which.toLowerCase()}')`);
     },
   },
 ];
