@@ -193,7 +193,9 @@ export class RunControl {
         return undefined;
       }
     }
-    if (stop.reason === 'fault') return { reason: 'fault', vcpu, fault: stop.fault, ids: wanted?.ids ?? [] };
+    // What only a lint wanted to stop at is told in its words.
+    if (stop.reason === 'fault' && wanted?.event.kind !== 'lint')
+      return { reason: 'fault', vcpu, fault: stop.fault, ids: wanted?.ids ?? [] };
     if (wanted !== undefined) {
       // A watch that the same instruction hit.
       const watches = this.breakpoints.watched.map(({ id }) => id);

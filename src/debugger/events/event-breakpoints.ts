@@ -1,14 +1,16 @@
 /**
  * What the user wants to stop at, or have logged, of all that happens in the machine. Faults are judged before they are
- * delivered, everything else after the step in which it happened: conditions and messages see the machine as it stands
- * at the stop.
+ * delivered, and so is what lints say of them; everything else after the step in which it happened. Conditions and
+ * messages see the machine as it stands at the stop.
  */
 
 import type { EventKind, MachineEvent } from '../../machine/core/event';
 import type { Fault } from '../../machine/core/fault';
 import type { Machine } from '../../machine/pc';
 import type { Conditions } from '../conditions';
+import { lintsAhead } from '../lints/watch';
 import { Trigger, type TriggerOptions } from '../trigger';
+import type { EventOf } from './fields';
 import { constantsOf, numbersOf, traceLine } from './kinds';
 import { type EventSpec, type ReadPlace, readEventSpec, splitRequest } from './spec';
 import { subscribe } from './subscribe';
@@ -40,6 +42,9 @@ export interface EventHost {
   /** What an address in a specification means. @throws BadInput */
   readonly place: ReadPlace;
 }
+
+/** Kinds that are judged before a fault is delivered. */
+const aboutFaults: ReadonlySet<EventKind> = new Set(['trap', 'lint']);
 
 class Armed implements EventBreakpoint {
   readonly text: string;
@@ -103,6 +108,8 @@ export class EventBreakpoints {
   /** What happened in the present step and may be wanted. */
   private happened: { readonly event: MachineEvent; readonly by: Armed }[] = [];
   private stop: EventStop | undefined;
+  /** Lints that were judged before the fault that they are about: its delivery tells them once more. */
+  private judgedLints: readonly EventOf<'lint'>[] = [];
   private unsubscribe: () => void = () => {};
 
   constructor(
@@ -182,7 +189,7 @@ export class EventBreakpoints {
 
   /** Asked before a fault is delivered: is it to stop there? */
   private readonly judgeFault = (vcpu: number, { vector, errorCode, address, why }: Fault): boolean => {
-    const event: MachineEvent = {
+    const trap: EventOf<'trap'> = {
       kind: 'trap',
       ...this.machine.positionOf(vcpu),
       vector,
@@ -190,17 +197,23 @@ export class EventBreakpoints {
       ...(address === undefined ? {} : { cr2: address }),
       why,
     };
-    const ids = [...this.armed.values()]
-      .filter((one) => one.spec.matches(event, this.machine) && this.isHit(one, event))
-      .map(({ id }) => id);
-    if (ids.length > 0) this.stop = { event, ids };
-    return ids.length > 0;
+    this.judgedLints = lintsAhead(this.machine, trap);
+    const hits = [trap, ...this.judgedLints].flatMap((event) =>
+      [...this.armed.values()]
+        .filter((one) => !one.isPlain && one.spec.matches(event, this.machine) && this.isHit(one, event))
+        .map(({ id }) => ({ event, id })),
+    );
+    const [first] = hits;
+    if (first !== undefined) this.stop = { event: first.event, ids: hits.map(({ id }) => id) };
+    return first !== undefined;
   };
 
   private listen(): void {
     this.unsubscribe();
     const all = [...this.armed.values()];
-    this.machine.stopOnFault = all.some(({ kind }) => kind === 'trap') ? this.judgeFault : undefined;
+    this.machine.stopOnFault = all.some(({ kind, isPlain }) => aboutFaults.has(kind) && !isPlain)
+      ? this.judgeFault
+      : undefined;
     this.unsubscribe = subscribe(
       this.machine,
       all.map(({ spec }) => spec),
@@ -211,16 +224,23 @@ export class EventBreakpoints {
   private hear(event: MachineEvent): void {
     // Judged before its delivery, except where it came up within another one.
     if (event.kind === 'trap' && event.during === undefined) return;
+    const isJudged = this.isJudged(event);
     let waits = false;
     for (const by of this.armed.values()) {
       if (!by.spec.matches(event, this.machine)) continue;
       if (by.isPlain) by.follower?.(event);
-      else {
+      else if (!isJudged) {
         this.happened.push({ event, by });
         waits = true;
       }
     }
     if (waits) this.machine.requestStop(event.kind);
+  }
+
+  private isJudged(event: MachineEvent): boolean {
+    if (event.kind !== 'lint') return false;
+    const { step, vcpu, id } = event;
+    return this.judgedLints.some((one) => one.step === step && one.vcpu === vcpu && one.id === id);
   }
 
   /** Judges what happened in the step just done. */

@@ -29,7 +29,12 @@ export interface EventRow<Event = MachineEvent> {
   /** For help and completion: what happens. */
   readonly summary: string;
   /** Where the machine stands when it stops for it. */
-  readonly stops: 'before its delivery' | 'after the instruction' | 'in its handler' | 'before the reset';
+  readonly stops:
+    | 'before its delivery'
+    | 'after the instruction'
+    | 'after the instruction, or before the delivery of the fault'
+    | 'in its handler'
+    | 'before the reset';
   readonly fields: readonly Field<Event>[];
   /** The field that a detail without a name is about: `port:0x3f8`. */
   readonly subject?: string;

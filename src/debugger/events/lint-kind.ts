@@ -7,7 +7,7 @@ import type { EventRow } from './kinds';
 
 export const lintRow: EventRow<EventOf<'lint'>> = {
   summary: 'a mistake of a hypervisor that no rule of the processor forbids',
-  stops: 'after the instruction',
+  stops: 'after the instruction, or before the delivery of the fault',
   subject: 'id',
   fields: [
     { name: 'id', word: ({ id }) => id, words: lintIds.map((id) => [id]), help: 'which one' },

@@ -24,6 +24,8 @@ const typeOf = (information: number): number => (information >>> 8) & 7;
 const vectorOf = (information: number): number => information & 0xff;
 /** External interrupts, NMIs, hardware exceptions: software events come again when the instruction does. */
 const lostTypes: ReadonlySet<number> = new Set([0, 2, HARDWARE_EXCEPTION]);
+/** Vectors below are those of exceptions and the NMI. */
+const EXCEPTIONS = 32;
 /** So often the same exit is no coincidence. */
 const OFTEN = 1000;
 /** Exits that come of themselves, also while a guest waits in a loop. */
@@ -103,10 +105,12 @@ export const lints: readonly Lint[] = [
     id: 'root-exception-without-handler',
     says: 'exception {value} in VMX root operation, and the IDT of the host has no present gate for it: load HOST_IDTR_BASE with a table that has one',
     at: 'trap',
-    check: (handling, event) =>
-      event.kind === 'trap' && handling.inRoot && !isHandled(handling.machine, event.vcpu, event.vector)
-        ? BigInt(event.vector)
-        : undefined,
+    check: (handling, event) => {
+      if (event.kind !== 'trap' || !handling.inRoot) return undefined;
+      // What comes of an exception or NMI without a handler tells nothing more.
+      if (event.during !== undefined && event.during < EXCEPTIONS) return undefined;
+      return isHandled(handling.machine, event.vcpu, event.vector) ? undefined : BigInt(event.vector);
+    },
   },
   {
     id: 'root-nmi-without-handler',

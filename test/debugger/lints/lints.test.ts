@@ -67,8 +67,8 @@ const cases: Readonly<Record<string, { readonly wrong: Spec; readonly right: Spe
     value: 0x80000306n,
   },
   'same-exit-again': {
-    wrong: { guest: 'xor eax, eax\n.here: cpuid', exits: 1003, onExit: onReason(10, 'jmp .again') },
-    right: { guest: 'mov r8d, 1003\n.here: cpuid\n dec r8d\n jnz .here', exits: 1003 },
+    wrong: { guest: 'xor eax, eax\n.here: cpuid', exits: 1003, quiet: true, onExit: onReason(10, 'jmp .again') },
+    right: { guest: 'mov r8d, 1003\n.here: cpuid\n dec r8d\n jnz .here', exits: 1003, quiet: true },
     value: -1n,
   },
   'msr-outside-bitmap': {
@@ -128,4 +128,61 @@ test('a session stops at a lint with its words', async () => {
   session.events.break('lint:misaligned-call');
   const pause = await session.continue();
   expect(pause).toMatchObject({ reason: 'event', event: { kind: 'lint', id: 'misaligned-call' } });
+});
+
+describe('a lint about a fault in the host', () => {
+  const noTable = { HOST_IDTR_BASE: NO_TABLE };
+  const undelivered = { onExit: onReason(10, '.host_fault: ud2'), guest: cpuid, fields: noTable };
+  const refusedMsr = {
+    ...outside,
+    fields: noTable,
+    onExit: onReason(31, 'mov rcx, [registers + 8]\n.host_fault: rdmsr'),
+  };
+
+  test.each([
+    ['root-exception-without-handler', undelivered, 6n],
+    ['msr-outside-bitmap', refusedMsr, 0x40000000n],
+  ] as const)('%s stops before the delivery that would end the machine', async (id, spec, value) => {
+    const { session } = await debug(hypervisor(spec));
+    const { machine } = session;
+    const lint = session.events.break(`lint:${id}`);
+    expect(await session.continue()).toMatchObject({
+      reason: 'event',
+      event: { kind: 'lint', id, value },
+      ids: [lint.id],
+    });
+    const { step } = machine.counters;
+    expect([machine.cpus[0]?.state.rip, machine.cpus[0]?.vmx?.nonRoot]).toEqual([
+      session.info.symbols.named('vm_exit.host_fault')?.address,
+      false,
+    ]);
+    expect(machine.events.counts.get('lint')).toBeUndefined();
+    // Told once, whatever comes of it.
+    expect(await session.continue()).toMatchObject({ reason: 'ending', ending: { outcome: 'triple-fault' }, ids: [] });
+    expect([lint.hits, machine.counters.step - step]).toEqual([1, 1]);
+  });
+
+  test('obeys a condition, and stops together with a breakpoint on the exception', async () => {
+    const { session } = await debug(hypervisor(undelivered));
+    session.events.break('lint if value == 13');
+    const exception = session.events.break('trap:#UD');
+    const both = session.events.break('lint if value == 6');
+    const pause = await session.continue();
+    expect(pause).toMatchObject({ reason: 'fault', ids: [exception.id, both.id] });
+  });
+
+  test('that is handled stops neither before the delivery nor after it', async () => {
+    const { session } = await debug(hypervisor({ guest: cpuid, onExit: onReason(10, `${hostHandled}\n ud2`) }));
+    session.events.break('lint:root-exception-without-handler');
+    expect(await session.continue()).toMatchObject({ reason: 'ending', ending: { outcome: 'guest-exit' } });
+  });
+
+  test('who follows lints hears it once, at the delivery', async () => {
+    const { session } = await debug(hypervisor(undelivered));
+    const heard: string[] = [];
+    session.events.follow('lint', (event) => heard.push(event.kind === 'lint' ? event.id : ''));
+    session.events.break('lint if value == 1');
+    await session.continue();
+    expect(heard.filter((id) => id.startsWith('root'))).toEqual(['root-exception-without-handler']);
+  });
 });

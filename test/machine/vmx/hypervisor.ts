@@ -41,6 +41,8 @@ export interface Spec {
   readonly guest: string;
   /** What the host does at each exit, after it has been printed; the guest's registers are at `registers`. */
   readonly onExit?: string;
+  /** Nothing is printed of the exits. */
+  readonly quiet?: true;
   /** Exits after which it ends. */
   readonly exits?: number;
 }
@@ -123,6 +125,18 @@ const HOST_64 = 1 << 9;
 const GUEST_64 = 1 << 9;
 
 const encoding = (name: string): number => vmcsFields[name as FieldName].encoding;
+
+const report = `mov rsi, reported
+.report: mov edx, [rsi]
+        vmread rax, rdx
+        call number
+        add rsi, 4
+        cmp rsi, reported_end
+        jb .report
+        mov rax, [registers]
+        call number
+        mov al, 10
+        call put`;
 
 /** The whole program. */
 export const hypervisor = (spec: Spec): string => {
@@ -222,17 +236,7 @@ vm_exit:
         mov [registers + 24], rbx
         mov [registers + 32], rsi
         mov [registers + 40], rdi
-        mov rsi, reported
-.report: mov edx, [rsi]
-        vmread rax, rdx
-        call number
-        add rsi, 4
-        cmp rsi, reported_end
-        jb .report
-        mov rax, [registers]
-        call number
-        mov al, 10
-        call put
+        ${spec.quiet ? '' : report}
         dec dword [exits]
         jz finish
         mov edx, 0x4402
