@@ -6,10 +6,10 @@
 import { type Booted, bootMachine } from '../debugger/boot';
 import { type Ending, ending, endingOf } from '../debugger/endings';
 import { readEventSpecs } from '../debugger/events/spec';
-import { explainChain } from '../debugger/explain';
 import type { MachineSettings } from '../debugger/machine-options';
 import { Slices, yieldToHost } from '../debugger/slices';
 import { currentAddress } from '../debugger/vcpu-view';
+import { shutdownKind, shutdownLines } from '../debugger/why/shutdown';
 import type { Machine } from '../machine/pc';
 import type { Stop } from '../machine/stop';
 import { BadInput } from '../program/program';
@@ -127,8 +127,8 @@ const endingLines = ({ machine, info }: Booted, { outcome }: Ending, stop: Stop 
     case 'triple-fault':
       return stop?.reason === 'triple-fault'
         ? [
-            `ringside: triple fault ${after} ${where(stop.vcpu)}: the processor shut down`,
-            ...explainChain(stop.chain).map((line) => `  ${line}`),
+            `ringside: ${shutdownKind(stop)} ${after} ${where(stop.vcpu)}: the processor shut down`,
+            ...shutdownLines(stop).map((line) => `  ${line}`),
           ]
         : [];
     case 'budget':

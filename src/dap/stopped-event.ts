@@ -6,6 +6,7 @@ import { eventTitle } from '../debugger/events/kinds';
 import { explainChain, vectorName } from '../debugger/explain';
 import type { Pause } from '../debugger/run-control';
 import { chainOf, pauseText } from '../debugger/session';
+import { shutdownKind, shutdownLines } from '../debugger/why/shutdown';
 import type { EventKind } from '../machine/core/event';
 import type { Context } from './context';
 import { threadId } from './frames';
@@ -90,8 +91,8 @@ const endingWords = (pause: Pause & { readonly reason: 'ending' }, text: string)
   if (stop?.reason === 'triple-fault')
     return {
       reason: 'exception',
-      description: 'Triple fault',
-      text: explainChain(stop.chain).join('\n'),
+      description: stop.abort === undefined ? 'Triple fault' : shutdownKind(stop),
+      text: shutdownLines(stop).join('\n'),
       ...(pause.ids === undefined || pause.ids.length === 0 ? {} : { hitBreakpointIds: [...pause.ids] }),
     };
   if (stop?.reason === 'no-progress') return { reason: 'exception', description: 'No progress', text };

@@ -5,10 +5,11 @@ import type { Machine } from '../machine/pc';
 import { hex } from '../x86/address';
 import { placeText } from './address';
 import { eventText } from './events/kinds';
-import { explainChain, explainFault } from './explain';
+import { explainFault } from './explain';
 import type { Pause } from './run-control';
 import type { Watched } from './watches';
 import { explainExit } from './why/explain-exit';
+import { shutdownKind, shutdownLines } from './why/shutdown';
 
 /** A pause in one line; with the machine it tells the values of what decided. */
 export const pauseText = (pause: Pause, machine?: Machine): string => {
@@ -68,7 +69,9 @@ const endingText = (pause: Pause & { readonly reason: 'ending' }): string => {
     case 'no-progress':
       return 'no progress: a million steps without a completed instruction';
     case 'triple-fault':
-      return stop?.reason === 'triple-fault' ? `triple fault: ${explainChain(stop.chain).join('; ')}` : 'triple fault';
+      return stop?.reason === 'triple-fault'
+        ? `${shutdownKind(stop)}: ${shutdownLines(stop).join('; ')}`
+        : 'triple fault';
     default:
       return ending.outcome;
   }

@@ -117,7 +117,7 @@ export const resetCpu = (vcpu: VirtualCpu, featureControl: number, init = false)
   if (!init) resetMsrs(cpu, { bootstrap: vcpu.index === 0, featureControl });
   vcpu.vmx?.leave();
   if (!init) state.setU32(layout.vmxUsed, 0);
-  processor.shutdownChain = undefined;
+  processor.shutdown = undefined;
   processor.paging.reset();
   vcpu.engine.settle();
 };

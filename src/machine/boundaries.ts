@@ -87,7 +87,7 @@ export class Boundaries {
   }
 
   private delivered(vcpu: VirtualCpu, delivery?: Delivery): true {
-    if (delivery?.shutdown) vcpu.processor.shutdownChain = delivery.chain;
+    if (delivery?.shutdown) vcpu.processor.shutdown = { chain: delivery.chain };
     this.board.delivered();
     if (vcpu.vmx) instructionDone(vcpu.vmx);
     vcpu.engine.judged = false;

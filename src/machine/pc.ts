@@ -285,10 +285,10 @@ export class Machine implements Surrounding {
           if (halted) return halted;
         } else this.execute(vcpu, Math.min(end, this.log.nextStep) - this.steps.step, now);
       }
-      const { shutdownChain } = vcpu.processor;
-      if (shutdownChain) {
-        vcpu.processor.shutdownChain = undefined;
-        return { reason: 'triple-fault', vcpu: vcpu.index, chain: shutdownChain };
+      const { shutdown } = vcpu.processor;
+      if (shutdown) {
+        vcpu.processor.shutdown = undefined;
+        return { reason: 'triple-fault', vcpu: vcpu.index, ...shutdown };
       }
       if (this.watches.mustStep) this.watches.compare(vcpu.index);
       this.entries.settle();

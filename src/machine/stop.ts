@@ -1,4 +1,4 @@
-import type { FaultRecord } from './core/event';
+import type { Shutdown } from './core/event';
 import type { Fault } from './core/fault';
 
 /** A watched thing was used: bytes read or written, or a value that is another than before. */
@@ -32,7 +32,7 @@ export type Stop =
   | { readonly reason: 'power-off' }
   | { readonly reason: 'reset'; readonly by: string }
   | { readonly reason: 'guest-exit'; readonly value: number }
-  | { readonly reason: 'triple-fault'; readonly vcpu: number; readonly chain: readonly FaultRecord[] }
+  | ({ readonly reason: 'triple-fault'; readonly vcpu: number } & Shutdown)
   | { readonly reason: 'no-progress'; readonly vcpu: number };
 
 /** What ends the machine. */

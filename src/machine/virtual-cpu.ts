@@ -90,9 +90,9 @@ export class VirtualCpu {
           cpu.vmx?.deliver(fault, event);
         }
       },
-      shutDown: () => {
+      shutDown: (abort) => {
         state.setU32(layout.activity, activity.shutdown);
-        this.processor.shutdownChain = [];
+        this.processor.shutdown = { chain: [], abort };
       },
     });
   }

@@ -3,7 +3,7 @@
  * traces, the timeline and tests subscribe; while nobody does, only the counters run.
  */
 
-import type { Exit } from './exit';
+import type { Exit, MsrRefusal, VmxAbort } from './exit';
 import type { Reason } from './fault';
 
 /**
@@ -83,6 +83,8 @@ export type MachineEvent = Position &
         readonly vmcs: bigint;
         readonly stage: 'controls' | 'host-state' | 'guest-state' | 'msr-loading';
         readonly rule: string;
+        /** What the stage msr-loading met. */
+        readonly refused?: MsrRefusal;
       }
     /** A VMX instruction failed: with a number (VMfailValid) or without a current VMCS. */
     | { readonly kind: 'vmfail'; readonly error: number; readonly valid: boolean }
@@ -99,6 +101,12 @@ export type MachineEvent = Position &
   );
 
 export type EventKind = MachineEvent['kind'];
+
+/** Why a processor shut down: the faults that led to it, or the VMX abort. */
+export interface Shutdown {
+  readonly chain: readonly FaultRecord[];
+  readonly abort?: VmxAbort;
+}
 
 /** One link of a chain of faults: what was raised, where, and why. */
 export interface FaultRecord {

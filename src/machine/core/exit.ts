@@ -14,6 +14,19 @@ export interface ExitCause {
   readonly value?: bigint;
 }
 
+/** A VMX abort: its indicator (Intel SDM vol. 3, "VMX Aborts"), and the entry of an MSR area that was refused. */
+export interface VmxAbort {
+  readonly indicator: number;
+  readonly refused?: MsrRefusal;
+}
+
+/** Why an entry of an MSR area was refused: its number from 1, as the exit qualification names it. */
+export interface MsrRefusal {
+  readonly entry: number;
+  readonly index: number;
+  readonly rule: 'reserved' | 'segment-base' | 'x2apic' | 'smm' | 'microcode' | 'wrmsr' | 'rdmsr';
+}
+
 /** A VM exit that is to happen, with what its information fields will say. */
 export interface Exit {
   /** Basic exit reason. */

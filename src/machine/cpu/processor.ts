@@ -4,7 +4,7 @@ import { type Instruction, Mnemonic, Register } from 'iced-x86';
 import { exception } from '../../x86/exceptions';
 import { flagBits, segmentNames } from '../../x86/registers';
 import type { Architecture } from '../core/engine';
-import type { FaultRecord } from '../core/event';
+import type { Shutdown } from '../core/event';
 import { Fault } from '../core/fault';
 import { access, state as layout } from '../core/layout';
 import type { SegmentIndex } from '../core/state';
@@ -20,8 +20,8 @@ const ATTENTION = flagBits.IF | flagBits.TF | flagBits.AC;
 
 export class Processor implements Architecture {
   readonly paging: Paging;
-  /** The faults that led to a shutdown, frozen when it happened. */
-  shutdownChain: readonly FaultRecord[] | undefined;
+  /** Why it shut down, frozen when it happened. */
+  shutdown: Shutdown | undefined;
   /** Debug registers were written. */
   debugChanged: (() => void) | undefined;
 
@@ -109,7 +109,7 @@ export class Processor implements Architecture {
     const delivery = deliverFault(cpu, fault);
     if (cpu.vmx) cpu.vmx.unblocked = false;
     cpu.state.setU32(layout.leave, 1);
-    if (delivery.shutdown) this.shutdownChain = delivery.chain;
+    if (delivery.shutdown) this.shutdown = { chain: delivery.chain };
   }
 
   refusal(vector: number, errorCode: number | undefined, reason: string): Fault {

@@ -5,7 +5,7 @@ import type { Exit } from '../core/exit';
 import { Fault } from '../core/fault';
 import type { AddressView } from './look';
 
-export type { Exit, ExitCause } from '../core/exit';
+export type { Exit, ExitCause, VmxAbort } from '../core/exit';
 
 /** The vector that stands for "no exception but a VM exit". */
 export const VM_EXIT = 256;

@@ -5,6 +5,7 @@
 
 import { CR0, CR4, dr7Fixed, EFER } from '../../x86/control-registers';
 import { access } from '../../x86/descriptors';
+import type { MsrRefusal } from '../core/exit';
 import { state as layout } from '../core/layout';
 import { SS } from '../core/state';
 import type { Cpu } from '../cpu/cpu';
@@ -12,7 +13,7 @@ import { msrOffset } from '../cpu/msrs';
 import { type ControlBits, control } from './control-bits';
 import { CR0_KEPT } from './exit';
 import { guestCopies, loadCopies, pdpteCopies } from './guest-area';
-import { loadMsrs, type MsrRefusal } from './msr-lists';
+import { loadMsrs } from './msr-lists';
 import type { Vmcs } from './vmcs';
 
 /** Bits of DR7 that entries clear: 12, 14 and 15. */

@@ -8,7 +8,7 @@ import { CS, DS, ES, FS, GS, LDTR, type SegmentIndex, SS, TR } from '../core/sta
 import { loadPdptes } from '../cpu/control-registers';
 import type { Cpu } from '../cpu/cpu';
 import { msrOffset } from '../cpu/msrs';
-import type { Exit } from '../cpu/virtualization';
+import type { Exit, VmxAbort } from '../cpu/virtualization';
 import { type ControlBits, control } from './control-bits';
 import { guestCopies, pdpteCopies, saveCopies } from './guest-area';
 import { loadMsrs, storeMsrs } from './msr-lists';
@@ -22,7 +22,6 @@ const UNARMED = 0xffff_ffff_ffff_ffffn;
 
 /** VMX-abort indicators. Intel SDM vol. 3, "VMX Aborts". */
 export const aborts = { savingMsrs: 1, pdptes: 2, corrupted: 3, loadingMsrs: 4, machineCheck: 5, hostMode: 6 } as const;
-export type Abort = (typeof aborts)[keyof typeof aborts];
 
 /** Marks a field as written by the exit, where its value changed. */
 export type Changed = (field: FieldName) => void;
@@ -88,7 +87,7 @@ const DATA = 0xc093;
 const BUSY_TSS = 0x8b;
 
 /** Loads the processor's state from the host-state area. Intel SDM vol. 3, "Loading Host State". */
-export const loadHost = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, nmiBlocking: number): Abort | undefined => {
+export const loadHost = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, nmiBlocking: number): VmxAbort | undefined => {
   const { state } = cpu;
   const long = (controls.exit & control.host64) !== 0;
   // Before the segments: in virtual-8086 mode their limits mean something else.
@@ -131,15 +130,15 @@ export const loadHost = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, nmiBlockin
   state.setU64(layout.pendingDebug, 0n);
   state.setU64(layout.monitor, UNARMED);
   const pae = state.getU32(layout.cr0) & CR0.PG && state.getU32(layout.cr4) & CR4.PAE && !long;
-  return pae && !loadPdptes(cpu, state.cr3) ? aborts.pdptes : undefined;
+  return pae && !loadPdptes(cpu, state.cr3) ? { indicator: aborts.pdptes } : undefined;
 };
 
 /** MSRs that the exit stores and loads. */
-export const storeExitMsrs = (cpu: Cpu, vmcs: Vmcs): Abort | undefined =>
-  storeMsrs(cpu, vmcs.get('VM_EXIT_MSR_STORE_ADDR'), vmcs.get32('VM_EXIT_MSR_STORE_COUNT')) === undefined
-    ? undefined
-    : aborts.savingMsrs;
-export const loadExitMsrs = (cpu: Cpu, vmcs: Vmcs): Abort | undefined =>
-  loadMsrs(cpu, vmcs.get('VM_EXIT_MSR_LOAD_ADDR'), vmcs.get32('VM_EXIT_MSR_LOAD_COUNT')) === undefined
-    ? undefined
-    : aborts.loadingMsrs;
+export const storeExitMsrs = (cpu: Cpu, vmcs: Vmcs): VmxAbort | undefined => {
+  const refused = storeMsrs(cpu, vmcs.get('VM_EXIT_MSR_STORE_ADDR'), vmcs.get32('VM_EXIT_MSR_STORE_COUNT'));
+  return refused && { indicator: aborts.savingMsrs, refused };
+};
+export const loadExitMsrs = (cpu: Cpu, vmcs: Vmcs): VmxAbort | undefined => {
+  const refused = loadMsrs(cpu, vmcs.get('VM_EXIT_MSR_LOAD_ADDR'), vmcs.get32('VM_EXIT_MSR_LOAD_COUNT'));
+  return refused && { indicator: aborts.loadingMsrs, refused };
+};

@@ -1,6 +1,7 @@
 /** MSR areas: what exits store and load, and what entries load. Intel SDM vol. 3, "Loading MSRs" and "Saving MSRs". */
 
 import { isX2apicMsr } from '../../x86/msrs';
+import type { MsrRefusal } from '../core/exit';
 import { Fault } from '../core/fault';
 import type { Cpu } from '../cpu/cpu';
 import { readMsr, writeMsr } from '../cpu/msrs';
@@ -11,13 +12,6 @@ const GS_BASE = 0xc000_0101;
 const SMM_MONITOR_CTL = 0x9b;
 const SMBASE = 0x9e;
 const BIOS_UPDATE_TRIGGER = 0x79;
-
-/** Why an entry of a list was refused: its number from 1, as the exit qualification names it. */
-export interface MsrRefusal {
-  readonly entry: number;
-  readonly index: number;
-  readonly rule: 'reserved' | 'segment-base' | 'x2apic' | 'smm' | 'microcode' | 'wrmsr' | 'rdmsr';
-}
 
 interface Entry {
   readonly index: number;

@@ -12,7 +12,7 @@ import { state as layout } from '../core/layout';
 import type { Cpu } from '../cpu/cpu';
 import type { AddressView } from '../cpu/look';
 import { memoryOffset, segmentLinear } from '../cpu/operands';
-import type { Exit, GuestEvent, Virtualization } from '../cpu/virtualization';
+import type { Exit, GuestEvent, Virtualization, VmxAbort } from '../cpu/virtualization';
 import { controlChecks, entryRules, hostStateChecks } from './checks';
 import { EntryChecks } from './checks/compiled';
 import type { Facts } from './checks/evaluate';
@@ -20,7 +20,7 @@ import type { EntryRule } from './checks/rule';
 import { type ControlBits, control, controlBitsOf } from './control-bits';
 import { loadEntryMsrs, loadGuest } from './entry';
 import { injectedEvent, injectsTrapFlag } from './event';
-import { type Abort, loadExitMsrs, loadHost, saveGuest, storeExitMsrs, writeInformation } from './exit';
+import { loadExitMsrs, loadHost, saveGuest, storeExitMsrs, writeInformation } from './exit';
 import { capabilityValue, factsOf } from './facts';
 import { requireFixed } from './fixed-bits';
 import { deliverInGuest, softwareExceptionExit } from './guest-delivery';
@@ -55,7 +55,7 @@ export interface VmxHost {
   /** Delivers an event that an entry injects. */
   inject(event: GuestEvent): void;
   /** A VMX abort: the processor shuts down. */
-  shutDown(abort: Abort): void;
+  shutDown(abort: VmxAbort): void;
 }
 
 /** Qualifications of entry failures due to guest state. Intel SDM vol. 3, "VM-Entry Failures During or After Loading Guest State". */
@@ -307,6 +307,7 @@ export class Vmx implements Virtualization {
         vmcs: current.address,
         stage: 'msr-loading',
         rule: `entry.msr.${refused.rule}`,
+        refused,
       }));
       this.failEntry(
         current,
@@ -420,8 +421,8 @@ export class Vmx implements Virtualization {
     if (abort !== undefined) this.abort(vmcs, abort);
   }
 
-  private abort(vmcs: Vmcs, abort: Abort): void {
-    writeAbort(this.cpu.physical, vmcs.address, abort);
+  private abort(vmcs: Vmcs, abort: VmxAbort): void {
+    writeAbort(this.cpu.physical, vmcs.address, abort.indicator);
     this.host.shutDown(abort);
   }
 

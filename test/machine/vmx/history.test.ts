@@ -108,7 +108,12 @@ describe('the board', () => {
       {},
       [],
     );
-    expect(guest.run(200_000)).toMatchObject({ reason: 'triple-fault' });
+    expect(guest.run(200_000)).toEqual({
+      reason: 'triple-fault',
+      vcpu: 0,
+      chain: [],
+      abort: { indicator: 4, refused: { entry: 1, index: 0xc000_0100, rule: 'segment-base' } },
+    });
     expect(guest.memory(pages.vmcs + 4, 4)).toBe(4n);
   });
 
