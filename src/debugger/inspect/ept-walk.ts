@@ -4,11 +4,10 @@ import type { Cpu } from '../../machine/cpu/cpu';
 import { type AddressView, type EptLook, explainEpt, peekGuestTranslation } from '../../machine/cpu/look';
 import { hex, type LinearAddress } from '../../x86/address';
 import type { Item } from '../item';
+import { memoryTypeText, typeDispute } from '../memory-types';
 import { eptRightsText } from '../translation-rights';
 import { sizeText } from './size-text';
 import type { Access } from './walk';
-
-export const memoryTypeNames: Readonly<Record<number, string>> = { 0: 'UC', 1: 'WC', 4: 'WT', 5: 'WP', 6: 'WB' };
 
 /** The levels; none without EPT. */
 export const eptItems = (cpu: Cpu, guest: bigint, view: AddressView): Item[] => {
@@ -46,13 +45,15 @@ export const eptVerdict = (cpu: Cpu, guest: bigint, view: AddressView): Item => 
   if (look === undefined) return { name: 'physical', meaning: 'there is no EPT' };
   const { leaf, rights } = look;
   if (leaf === undefined) return { name: 'physical', meaning: refusalText(look), mark: 'denied' };
-  const type = memoryTypeNames[leaf.memoryType] ?? `type ${leaf.memoryType}`;
+  const first = Number(leaf.physical) - (Number(leaf.physical) % leaf.size);
+  const dispute = typeDispute(cpu, first, leaf.size, leaf.memoryType);
   return {
     name: 'physical',
     bits: leaf.physical,
     size: 8,
-    meaning: `EPT page of ${sizeText(leaf.size)}, ${eptRightsText(rights)}, ${type}`,
+    meaning: `EPT page of ${sizeText(leaf.size)}, ${eptRightsText(rights)}, ${memoryTypeText(leaf.memoryType)}${dispute}`,
     memory: { space: 'phys', address: leaf.physical },
+    ...(dispute === '' ? {} : { mark: 'differs' }),
   };
 };
 

@@ -8,8 +8,8 @@ import { currentPcid, pcidOf } from '../../machine/cpu/pcid';
 import type { TlbEntry } from '../../machine/cpu/tlb';
 import { hex } from '../../x86/address';
 import { type Item, lazyItem } from '../item';
+import { memoryTypeText } from '../memory-types';
 import { eptRightsText } from '../translation-rights';
-import { memoryTypeNames } from './ept-walk';
 import type { Subject } from './scope';
 import { sizeText } from './size-text';
 
@@ -158,7 +158,7 @@ const stale = (cpu: Cpu, spaces: readonly KnownSpace[], entry: TlbEntry): string
 const guestEntryItem = (cpu: Cpu, entry: GuestPhysicalEntry): Item => {
   const { guest, physical, rights, memoryType, dirty, ep4ta } = entry;
   const differs = staleGuest(cpu, entry);
-  const type = memoryTypeNames[memoryType] ?? `type ${memoryType}`;
+  const type = memoryTypeText(memoryType);
   const words = `${eptRightsText(rights)}, ${type}${dirty ? ', D' : ''}, EP4TA ${hex(ep4ta)}`;
   return {
     name: `${hex(guest)} EP4TA ${hex(ep4ta)}`,

@@ -5,6 +5,7 @@ import { msrAt } from '../../x86/msrs';
 import type { FieldName } from '../../x86/vmx/fields';
 import type { Place } from '../address';
 import type { Item } from '../item';
+import { memoryTypeText, typeDispute } from '../memory-types';
 import { msrRanges, portRanges, type Range } from '../vmcs/bitmaps';
 import { type EptRange, eptRanges } from '../vmcs/ept-ranges';
 import type { VmcsView } from '../vmcs/view';
@@ -89,7 +90,6 @@ const msrArea =
 const PAGE = 0xf_ffff_ffff_f000n;
 /** MSR areas are aligned to 16 bytes, everything else to pages. */
 const PARAGRAPH = 0xf_ffff_ffff_fff0n;
-const memoryTypes: Readonly<Record<number, string>> = { 0: 'UC', 1: 'WC', 4: 'WT', 5: 'WP', 6: 'WB' };
 /** Rows before the list goes on in a row of its own. */
 const ROWS = 200;
 
@@ -97,14 +97,19 @@ const ROWS = 200;
 const eptRights = (rights: number): string =>
   ['R', 'W', 'X'].map((letter, bit) => ((rights >> bit) & 1 ? letter : '-')).join('');
 
-const eptRangeItem = ({ from, to, physical, rights, memoryType, misconfigured }: EptRange): Item => ({
-  name: `${hex(from)}-${hex(to - 1)}`,
-  meaning:
-    misconfigured === undefined
-      ? `${sizeText(to - from)}, ${eptRights(rights)}, ${memoryTypes[memoryType] ?? `type ${memoryType}`}, physical ${hex(physical)}${from === physical ? ' (the same)' : ''}`
-      : `${sizeText(to - from)}, misconfigured: ${misconfigured}`,
-  ...(misconfigured === undefined ? { memory: { space: 'phys', address: BigInt(physical) } } : {}),
-});
+const eptRangeItem = ({ vcpu }: Subject, range: EptRange): Item => {
+  const { from, to, physical, rights, memoryType, misconfigured } = range;
+  const name = `${hex(from)}-${hex(to - 1)}`;
+  const bytes = sizeText(to - from);
+  if (misconfigured !== undefined) return { name, meaning: `${bytes}, misconfigured: ${misconfigured}` };
+  const dispute = typeDispute(vcpu.cpu, physical, to - from, memoryType);
+  return {
+    name,
+    meaning: `${bytes}, ${eptRights(rights)}, ${memoryTypeText(memoryType)}${dispute}, physical ${hex(physical)}${from === physical ? ' (the same)' : ''}`,
+    memory: { space: 'phys', address: BigInt(physical) },
+    ...(dispute === '' ? {} : { mark: 'differs' }),
+  };
+};
 
 const eptItems = (subject: Subject, pointer: bigint, from = 0): Item[] => {
   const items: Item[] = [];
@@ -113,7 +118,7 @@ const eptItems = (subject: Subject, pointer: bigint, from = 0): Item[] => {
       const children = (): Item[] => eptItems(subject, pointer, range.from);
       return [...items, { name: `from ${hex(range.from)}`, meaning: 'more ranges', children }];
     }
-    items.push(eptRangeItem(range));
+    items.push(eptRangeItem(subject, range));
   }
   return items;
 };

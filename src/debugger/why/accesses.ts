@@ -16,8 +16,8 @@ import type { Vmx } from '../../machine/vmx/vmx';
 import { hex } from '../../x86/address';
 import { exception } from '../../x86/exceptions';
 import type { PagingRule } from '../../x86/rules/paging';
-import { memoryTypeNames } from '../inspect/ept-walk';
 import type { Item } from '../item';
+import { memoryTypeText, typeDispute } from '../memory-types';
 import { eptRightsText } from '../translation-rights';
 import { controlText } from './control-words';
 
@@ -83,7 +83,9 @@ export const allowedText = (cpu: Cpu, { kind, linear }: Touched, view: AddressVi
   const look = guest === undefined ? undefined : explainEpt(cpu, BigInt(guest), view);
   const entry = look?.entries.at(-1);
   if (look?.leaf === undefined || entry === undefined) return `${names[kind]} of ${hex(linear)}`;
-  const type = memoryTypeNames[look.leaf.memoryType] ?? `type ${look.leaf.memoryType}`;
+  const { leaf } = look;
+  const first = Number(leaf.physical) - (Number(leaf.physical) % leaf.size);
+  const type = `${memoryTypeText(leaf.memoryType)}${typeDispute(cpu, first, leaf.size, leaf.memoryType)}`;
   return `${names[kind]} of ${hex(linear)} at guest-physical ${hex(look.guest)}: ${entry.level} ${hex(entry.entry)} at ${hex(entry.address)} allows ${eptRightsText(look.rights)}, ${type}`;
 };
 
