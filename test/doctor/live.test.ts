@@ -55,7 +55,7 @@ test('at an exit, the VMCS of a guest that runs would enter', async () => {
   expect(findings).toEqual([]);
   expect(undecided).toEqual([]);
   expect(lines[0]).toMatch(/^No rule is broken: this VMCS would enter \(\d+ rules\)\.$/);
-  expect(lines.at(-1)).toContain('VMRESUME enters it');
+  expect(lines.at(-1)).toContain('"launched": for VMRESUME');
 });
 
 test('before VMXON every condition that it would find broken is told', async () => {

@@ -1,24 +1,25 @@
-/** The report that belongs to a stop on a VM entry or a VMXON that failed. */
+/** What belongs to a stop on a VM entry, or another VMX instruction, that failed: the doctor's report, or one line. */
 
 import type { MachineEvent } from '../../machine/core/event';
 import { linear } from '../../x86/address';
 import type { Session } from '../session';
+import { explainFailure } from '../why/failure';
 import { doctorLive } from './live';
 import { vmxonFindings, vmxonLines } from './vmxon';
 
 /** VM-instruction errors that come from the rules of VM entry. */
 const BY_RULES: ReadonlySet<number> = new Set([7, 8]);
 
-/** Empty where the event is no failed entry. The VMCS is as it was: a failed entry changes no field but the error's. */
+/** Empty where the event is no failure. The VMCS is as it was: a failed entry changes no field but the error's. */
 export const failedEntryLines = (session: Session, event: MachineEvent): string[] => {
-  const byRules =
-    event.kind === 'vmentry-failure'
-      ? event.stage !== 'msr-loading'
-      : event.kind === 'vmfail' && BY_RULES.has(event.error);
-  if (byRules) return [...doctorLive(session, event.vcpu).lines];
+  if (event.kind === 'vmentry-failure')
+    // The stop itself tells the MSR that could not be loaded.
+    return event.refused === undefined ? [...doctorLive(session, event.vcpu).lines] : [];
+  if (event.kind !== 'vmfail') return [];
+  if (BY_RULES.has(event.error)) return [...doctorLive(session, event.vcpu).lines];
   const { vmx } = session.vcpu(event.vcpu);
   // Without VMX operation, only VMXON can fail so.
-  if (event.kind === 'vmfail' && !event.valid && vmx?.on === false)
-    return vmxonLines(vmxonFindings(session, event.vcpu, linear(event.at)));
-  return [];
+  return !event.valid && vmx?.on === false
+    ? vmxonLines(vmxonFindings(session, event.vcpu, linear(event.at)))
+    : [explainFailure(session, event).text];
 };

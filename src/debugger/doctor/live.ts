@@ -57,8 +57,8 @@ export const doctorLive = (session: Session, index: number, address?: bigint): L
 const besides = (vmx: Vmx, view: VmcsView, report: Report): string[] => {
   const lines = [
     view.launched
-      ? 'It is launched: VMRESUME enters it; VMLAUNCH would fail with error 4.'
-      : 'It is clear: VMLAUNCH enters it; VMRESUME would fail with error 5.',
+      ? 'Its launch state is "launched": for VMRESUME; VMLAUNCH fails with error 4.'
+      : 'Its launch state is "clear": for VMLAUNCH; VMRESUME fails with error 5.',
   ];
   const shadow = vmx.cpu.state.getU32(layout.interruptibility);
   if (!vmx.nonRoot && shadow & MOV_SS)

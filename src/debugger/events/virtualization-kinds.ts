@@ -5,6 +5,7 @@ import { exitReasonName, exitReasons } from '../../x86/vmx/exit-reasons';
 import { fieldNames, vmcsFields } from '../../x86/vmx/fields';
 import { instructionErrors } from '../../x86/vmx/instruction-errors';
 import { exitText } from '../why/explain-exit';
+import { ENTRY_AREA, refusalText } from '../why/msr-area';
 import { accessOf, type EventOf, type NumberField, vectorNames, writeOf } from './fields';
 import type { EventRow } from './kinds';
 
@@ -98,7 +99,8 @@ export const virtualizationRows: { readonly [One in Kind]: EventRow<EventOf<One>
       vmcsOf(),
     ],
     example: 'vmentry-failure',
-    text: ({ stage, rule }) => `${stage}: ${rule}`,
+    text: ({ stage, rule, refused }) =>
+      `${stage}: ${rule}${refused === undefined ? '' : `: ${refusalText(ENTRY_AREA, refused)}`}`,
     title: ({ rule }) => `VM entry refused by ${rule}`,
   },
   vmfail: {

@@ -15,6 +15,7 @@ import { textOf, withInstruction } from '../instruction';
 import type { Item } from '../item';
 import type { Session } from '../session';
 import { hasField, lackText } from '../vmcs/availability';
+import { ENTRY_AREA, refusalText } from './msr-area';
 
 export type Failure = MachineEvent & { readonly kind: 'vmfail' | 'vmentry-failure' };
 
@@ -32,7 +33,6 @@ interface Explained {
 
 /** Error numbers that come from the rules of VM entry. */
 const BY_RULES: ReadonlySet<number> = new Set([7, 8]);
-const MSR_LOADING = 'msr-loading';
 
 /** One line, and what it rests on. */
 export const explainFailure = (session: Session, event: Failure): Explained => {
@@ -47,9 +47,9 @@ export const explainFailure = (session: Session, event: Failure): Explained => {
 
 const explained = (session: Session, vcpu: VirtualCpu, event: Failure, instruction: Instruction): Explained => {
   if (event.kind === 'vmentry-failure')
-    return event.stage === MSR_LOADING
+    return event.refused !== undefined
       ? {
-          text: `the entry fails with exit reason 34, while it loads MSRs: ${event.rule}`,
+          text: `the entry fails with exit reason 34: ${refusalText(ENTRY_AREA, event.refused)}`,
           items: ruleItems(event.rule),
         }
       : byRules(session, event.vcpu, `the entry fails (${event.stage})`);

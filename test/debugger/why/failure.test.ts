@@ -2,7 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { failedEntryLines } from '../../../src/debugger/doctor/failed-entry';
 import { whyItems } from '../../../src/debugger/inspect/why';
+import { pauseText } from '../../../src/debugger/pause-text';
 import type { Session } from '../../../src/debugger/session';
 import { debug } from '../guest-session';
 
@@ -70,4 +72,24 @@ test('without a current VMCS there is no number', async () => {
 test('a failed VMXON tells its conditions', async () => {
   const session = await stoppedAt(minimal.replace('    mov [vmxon_region], eax\n', ''), 'vmfail');
   expect(said(session)).toMatch(/VMfailInvalid.*must be the revision identifier/);
+});
+
+test('a stop on it tells that in a line', async () => {
+  const session = await stoppedAt(minimal.replace('    mov [vmcs_region], eax\n', ''), 'vmfail');
+  const { stopped } = session;
+  expect(stopped?.reason === 'event' && failedEntryLines(session, stopped.event)).toEqual([
+    expect.stringMatching(
+      /^vmptrld .*: the region at 0x[0-9a-f]+ begins with 0x0, not with the revision identifier 0x12/,
+    ),
+  ]);
+});
+
+test('an MSR that an entry cannot load is named', async () => {
+  const source = minimal
+    .replace('fields_end:', '    dq 0x4014, 1\n    dq 0x200a, area\nfields_end:')
+    .replace('align 4096\n', 'align 16\narea: dd 0xc0000101, 0\n dq 0\nalign 4096\n');
+  const session = await stoppedAt(source, 'vmentry-failure');
+  const words = 'entry 1 of the VM-entry MSR-load area, MSR 0xc0000101 (IA32_GS_BASE): the bases of FS and GS';
+  expect(said(session)).toContain(`the entry fails with exit reason 34: ${words}`);
+  expect(session.stopped && pauseText(session.stopped)).toContain(`entry.msr.segment-base: ${words}`);
 });
