@@ -36,7 +36,7 @@ test('`why` is evaluated as an expression and as a command', async () => {
   expect(await evaluate("why('next')", 'watch')).toContain('root operation');
   expect(await evaluate('why last', 'repl')).toContain('VM exit 10 CPUID');
   await expect(client.request('evaluate', { expression: 'why never', context: 'repl' })).rejects.toThrow(
-    'why takes last or next',
+    'why takes last, next',
   );
 });
 

@@ -64,6 +64,18 @@ test('before VMXON every condition that it would find broken is told', async () 
   expect(ids).toEqual(expect.arrayContaining(['vmx.vmxe', 'vmxon.cr4']));
 });
 
+test('what mends VMXON is told, only what does not hold is, and typed in it lets VMXON succeed', async () => {
+  const { session } = await debug('bits 64\nmov eax, 1\nhlt\n');
+  const cr0 = vmxonFindings(session, 0).find(({ id }) => id === 'vmxon.cr0');
+  expect(cr0?.says).toMatch(/^CR0 \(0x80000011\) must have all of IA32_VMX_CR0_FIXED0 \(0x\w+\): bit 5 is missing\.$/);
+  expect(cr0?.mend).toBe('CR0 = 0x80000031 (NE 1)');
+  for (const mend of new Set(vmxonFindings(session, 0).map(({ mend = '' }) => mend))) {
+    const [, name = '', value = '0'] = /^(\S+) = (\w+)/.exec(mend) ?? [];
+    session.environment(0).setName(name, BigInt(value));
+  }
+  expect(vmxonFindings(session, 0)).toEqual([]);
+});
+
 test('a VMXON that fails because of its region says which number is wrong', async () => {
   const { session, pause } = await stopped(
     'vmxon [vmxon_pointer]',

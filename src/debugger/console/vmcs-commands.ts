@@ -3,8 +3,10 @@
 import { BadInput } from '../../program/program';
 import { hex } from '../../x86/address';
 import type { FieldName } from '../../x86/vmx/fields';
+import { ExpressionError } from '../expression/syntax';
 import { differenceItem } from '../inspect/vmcs';
 import type { Item } from '../item';
+import { nearest } from '../nearest';
 import { hasField } from '../vmcs/availability';
 import { type Difference, differences } from '../vmcs/diff';
 import { exitTable } from '../vmcs/exit-table';
@@ -25,13 +27,28 @@ const vmcsOf = (console: ConsoleContext, argument: string): VmcsView => {
     if (current === undefined) throw new BadInput('no VMCS is current; `vmcs list` shows those that there are');
     return current;
   }
-  const address = evaluated(console, argument).bits;
+  const address = addressOf(console, argument);
   const found = vmcsAt(session.machine, vcpu, address);
   if (found !== undefined) return found;
   const known = vmcsViews(session.machine, vcpu).map((view) => hex(view.address));
   throw new BadInput(
     `${hex(address)}: no VMCS is there; ${known.length === 0 ? 'the program has used none' : `there are ${known.join(', ')}`}`,
   );
+};
+
+/** @throws BadInput, ExpressionError */
+const addressOf = (console: ConsoleContext, argument: string): bigint => {
+  try {
+    return evaluated(console, argument).bits;
+  } catch (error) {
+    // What looks like a number or a sum was meant as one.
+    if (!(error instanceof ExpressionError) || !/^[/.~]|^[\w.-]+$/.test(argument)) throw error;
+    const near = nearest(argument, Object.keys(parts));
+    const meant = near === undefined ? '' : `; did you mean ${near}?`;
+    throw new BadInput(
+      `${argument}: no address of a VMCS, no file that can be read, and none of list, write, diff${meant}`,
+    );
+  }
 };
 
 const textOf = (console: ConsoleContext, view: VmcsView): string[] => {
@@ -86,8 +103,9 @@ const diff = async (console: ConsoleContext, argument: string): Promise<Output> 
     const complaints = problems.map(({ line, says }) => `${first}:${line}: ${says}`);
     return { ...output, lines: [...complaints, ...output.lines] };
   }
-  const one = vmcsOf(console, second === '' ? '' : first);
+  // What was written is judged before whether there is a current one.
   const other = vmcsOf(console, second === '' ? first : second);
+  const one = vmcsOf(console, second === '' ? '' : first);
   return told(differences(one.get, other.get), other.get, `from VMCS ${hex(one.address)} to ${hex(other.address)}`);
 };
 

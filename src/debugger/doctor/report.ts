@@ -11,12 +11,12 @@ import { cure, mendingEdits } from '../../machine/vmx/checks/mend';
 import { type EntryRule, manualEdition } from '../../machine/vmx/checks/rule';
 import { verdictOn } from '../../machine/vmx/checks/verdict';
 import type { FieldName } from '../../x86/vmx/fields';
-import { sentence } from './sentence';
+import { brokenSentence } from './sentence';
 
 export interface Finding {
   readonly rule: EntryRule;
   readonly fields: ReadonlyMap<FieldName, bigint>;
-  /** The rule in words, with the values. */
+  /** The rule in words, with the values; of several things that it demands, those that are not so. */
   readonly says: string;
   /** Best first, each enough alone. */
   readonly edits: readonly Edit[];
@@ -38,7 +38,7 @@ export const diagnose = (facts: Facts, rules: readonly EntryRule[] = entryRules)
     (rule): Finding => ({
       rule,
       fields: valuesOf(rule, facts),
-      says: sentence(rule.check, facts),
+      says: brokenSentence(rule.check, facts),
       edits: mendingEdits(rule, rules, facts),
     }),
   );

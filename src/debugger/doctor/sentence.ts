@@ -4,7 +4,7 @@
  */
 
 import type { Facts } from '../../machine/vmx/checks/evaluate';
-import { termValue } from '../../machine/vmx/checks/evaluate';
+import { holds, termValue } from '../../machine/vmx/checks/evaluate';
 import type { Predicate, Term } from '../../machine/vmx/checks/tree';
 import { hex } from '../../x86/address';
 import { activityStates, interruptionTypes } from '../../x86/vmx/field-bits';
@@ -16,6 +16,13 @@ type Verb = 'is' | 'must be';
 
 const not = { is: 'is not', 'must be': 'must not be' } as const;
 const has = { is: 'has', 'must be': 'must have' } as const;
+
+/** What of a rule does not hold: of several things that must be, those that are not. */
+export const brokenSentence = (check: Predicate, facts: Facts): string => {
+  if (check.kind !== 'all') return sentence(check, facts);
+  const broken = check.of.filter((part) => holds(part, facts) !== true);
+  return sentence(broken.length === 0 ? check : { kind: 'all', of: broken }, facts);
+};
 
 /** The whole rule as one sentence, with values where facts are given. */
 export const sentence = (check: Predicate, facts?: Facts): string => {

@@ -132,3 +132,13 @@ test('exits is a table by reason, with the time that the host took', async () =>
   expect(rows[1]).toMatch(/^ *HLT +1 +50.00% +- +- +- +-$/);
   expect(rows[2]).toMatch(/^Total samples: 2, total time handling exits: \d+ ticks$/);
 });
+
+test.each([
+  ['vmcs bogus', 'bogus: no address of a VMCS, no file that can be read, and none of list, write, diff'],
+  ['vmcs lst', 'and none of list, write, diff; did you mean list?'],
+  ['vmcs diff /nonexist', '/nonexist: no address of a VMCS, no file that can be read'],
+  ['vmcs diff 0x5000', '0x5000: no VMCS is there; there are 0x'],
+])('%s is refused in one line', async (line, message) => {
+  const { say } = await atExit();
+  await expect(say(line)).rejects.toThrow(message);
+});
