@@ -6,9 +6,9 @@ import { eventTitle } from '../debugger/events/kinds';
 import { explainFault, sectionOf, vectorName, vectorTitle } from '../debugger/explain';
 import { scopesOf, scopesOfFrame } from '../debugger/inspect/scopes';
 import type { Item, Radix } from '../debugger/item';
-import { pauseText } from '../debugger/session';
+import { pauseText, shutdownLinesOf } from '../debugger/session';
 import { liveVcpus, modeAndRing } from '../debugger/vcpu-view';
-import { shutdownKind, shutdownLines } from '../debugger/why/shutdown';
+import { shutdownKind } from '../debugger/why/shutdown';
 import type { MachineEvent } from '../machine/core/event';
 import { BadInput } from '../program/program';
 import type { Context } from './context';
@@ -77,7 +77,7 @@ export const stateHandlers = (context: Context): Handlers => ({
       };
     }
     if (pause?.reason === 'ending' && pause.stop?.reason === 'triple-fault') {
-      const lines = shutdownLines(pause.stop).join('\n');
+      const lines = shutdownLinesOf(pause).join('\n');
       return {
         exceptionId: shutdownKind(pause.stop),
         description: lines,

@@ -3,10 +3,10 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { failedEntryLines } from '../debugger/doctor/failed-entry';
 import { eventTitle } from '../debugger/events/kinds';
-import { explainChain, vectorName } from '../debugger/explain';
+import { vectorName } from '../debugger/explain';
 import type { Pause } from '../debugger/run-control';
-import { chainOf, pauseText } from '../debugger/session';
-import { shutdownKind, shutdownLines } from '../debugger/why/shutdown';
+import { pauseText, shutdownLinesOf } from '../debugger/session';
+import { shutdownKind } from '../debugger/why/shutdown';
 import type { EventKind } from '../machine/core/event';
 import type { Context } from './context';
 import { threadId } from './frames';
@@ -19,8 +19,8 @@ const inspectable = new Set(['halted', 'triple-fault', 'no-progress']);
 
 export const announce = (context: Context, pause: Pause = { reason: 'pause', vcpu: 0 }): void => {
   context.stand(pause);
-  const chain = chainOf(pause);
-  if (chain.length > 0) context.noteGroup(['triple fault:', ...explainChain(chain)]);
+  if (pause.reason === 'ending' && pause.stop?.reason === 'triple-fault')
+    context.noteGroup([`${shutdownKind(pause.stop)}:`, ...shutdownLinesOf(pause)]);
   if (pause.reason === 'event') {
     const report = failedEntryLines(context.session, pause.event);
     if (report.length > 0) context.noteGroup(report);
@@ -92,7 +92,7 @@ const endingWords = (pause: Pause & { readonly reason: 'ending' }, text: string)
     return {
       reason: 'exception',
       description: stop.abort === undefined ? 'Triple fault' : shutdownKind(stop),
-      text: shutdownLines(stop).join('\n'),
+      text: shutdownLinesOf(pause).join('\n'),
       ...(pause.ids === undefined || pause.ids.length === 0 ? {} : { hitBreakpointIds: [...pause.ids] }),
     };
   if (stop?.reason === 'no-progress') return { reason: 'exception', description: 'No progress', text };

@@ -36,9 +36,9 @@ export const pauseText = (pause: Pause, machine?: Machine): string => {
 };
 
 const eventPauseText = (event: MachineEvent, machine: Machine | undefined): string =>
-  event.kind === 'vmexit' && machine !== undefined
-    ? explainExit(machine, event.vcpu, event)
-    : `${event.kind} ${eventText(event)}`;
+  event.kind === 'vmexit' && machine !== undefined ? explainExit(machine, event.vcpu, event) : eventLine(event);
+
+const eventLine = (event: MachineEvent): string => `${event.kind} ${eventText(event)}`;
 
 const accesses = { read: 'read', write: 'written', change: 'changed' } as const;
 
@@ -52,6 +52,13 @@ const watchedText = ({ target, access, place, old, now }: Watched): string => {
 /** The faults that led to a triple fault, if that is what happened. */
 export const chainOf = (pause: Pause): readonly FaultRecord[] =>
   pause.reason === 'ending' && pause.stop?.reason === 'triple-fault' ? pause.stop.chain : [];
+
+/** What led to a shutdown, a line each, and the lint that somebody wanted to stop at. */
+export const shutdownLinesOf = (pause: Pause): readonly string[] => {
+  if (pause.reason !== 'ending' || pause.stop?.reason !== 'triple-fault') return [];
+  const { stop, event } = pause;
+  return [...shutdownLines(stop), ...(event?.kind === 'lint' ? [eventLine(event)] : [])];
+};
 
 const endingText = (pause: Pause & { readonly reason: 'ending' }): string => {
   const { ending, stop } = pause;
@@ -70,7 +77,7 @@ const endingText = (pause: Pause & { readonly reason: 'ending' }): string => {
       return 'no progress: a million steps without a completed instruction';
     case 'triple-fault':
       return stop?.reason === 'triple-fault'
-        ? `${shutdownKind(stop)}: ${shutdownLines(stop).join('; ')}`
+        ? `${shutdownKind(stop)}: ${shutdownLinesOf(pause).join('; ')}`
         : 'triple fault';
     default:
       return ending.outcome;

@@ -34,6 +34,8 @@ export type Pause =
       readonly stop: Stop | undefined;
       /** Breakpoints on events that want it too. */
       readonly ids?: readonly number[];
+      /** What they stop at. */
+      readonly event?: MachineEvent;
     };
 
 export interface RunLimits {
@@ -183,7 +185,7 @@ export class RunControl {
       // Faults in circles can go on for another round; all other ends are final.
       if (stop.reason !== 'no-progress') this.shown = ends;
       this.inputs = machine.log.entries.length;
-      return { reason: 'ending', vcpu, ending: ends, stop, ids: this.events?.take()?.ids ?? [] };
+      return { reason: 'ending', vcpu, ending: ends, stop, ids: [], ...this.events?.take() };
     }
     const wanted = this.events?.take();
     if (stop.reason === 'reset') {

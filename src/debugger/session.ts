@@ -27,7 +27,7 @@ import { type Depth, type Granularity, Stepper } from './stepping';
 import { liveVcpus } from './vcpu-view';
 import { measureExits } from './vmcs/exit-table';
 
-export { chainOf, pauseText } from './pause-text';
+export { pauseText, shutdownLinesOf } from './pause-text';
 
 export interface SessionOptions {
   readonly files: Files;

@@ -6,11 +6,11 @@ import { codeRow } from '../../debugger/console/look-commands';
 import { disassembleOne } from '../../debugger/disassemble';
 import { failedEntryLines } from '../../debugger/doctor/failed-entry';
 import type { Ending } from '../../debugger/endings';
-import { explainChain } from '../../debugger/explain';
-import { chainOf, pauseText } from '../../debugger/pause-text';
+import { pauseText, shutdownLinesOf } from '../../debugger/pause-text';
 import type { Pause } from '../../debugger/run-control';
 import { Session, type SessionOptions } from '../../debugger/session';
 import { currentAddress } from '../../debugger/vcpu-view';
+import { shutdownKind } from '../../debugger/why/shutdown';
 import { BadInput } from '../../program/program';
 import { writeOrComplain } from '../result';
 import { ownCommands } from './own-commands';
@@ -117,10 +117,13 @@ export class Terminal {
         ],
       };
     this.ended = pause.ending;
-    const chain = chainOf(pause);
-    const again = pause.stop === undefined && pause.ending.outcome !== 'budget';
-    const text = chain.length > 0 ? 'triple fault: the processor shut down' : pauseText(pause);
-    const said = [again ? `${text}; \`restart\` begins anew` : text, ...explainChain(chain).map((line) => `  ${line}`)];
+    const { stop } = pause;
+    const again = stop === undefined && pause.ending.outcome !== 'budget';
+    const text = stop?.reason === 'triple-fault' ? `${shutdownKind(stop)}: the processor shut down` : pauseText(pause);
+    const said = [
+      again ? `${text}; \`restart\` begins anew` : text,
+      ...shutdownLinesOf(pause).map((line) => `  ${line}`),
+    ];
     const gone = pause.ending.outcome === 'guest-exit' || pause.ending.outcome === 'power-off';
     return { lines: gone ? said : [...said, ...(await this.whereabouts())] };
   }

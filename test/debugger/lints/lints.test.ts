@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { lintIds } from '../../../src/debugger/lints/lints';
 import { watchLints } from '../../../src/debugger/lints/watch';
+import { shutdownLinesOf } from '../../../src/debugger/session';
 import { control } from '../../../src/machine/vmx/control-bits';
 import { boot } from '../../guest';
 import { hypervisor, type Spec } from '../../machine/vmx/hypervisor';
@@ -128,6 +129,15 @@ test('a session stops at a lint with its words', async () => {
   session.events.break('lint:misaligned-call');
   const pause = await session.continue();
   expect(pause).toMatchObject({ reason: 'event', event: { kind: 'lint', id: 'misaligned-call' } });
+});
+
+test('a lint told in the step that ends the machine is told with the end', async () => {
+  const fields = { HOST_IDTR_BASE: NO_TABLE };
+  const { session } = await debug(hypervisor({ guest: cpuid, fields, onExit: onReason(10, nmi) }));
+  const { id } = session.events.break('lint');
+  const pause = await session.continue();
+  expect(pause).toMatchObject({ reason: 'ending', ending: { outcome: 'triple-fault' }, ids: [id] });
+  expect(shutdownLinesOf(pause).at(-1)).toMatch(/^lint root-nmi-without-handler: an NMI in VMX root operation/);
 });
 
 describe('a lint about a fault in the host', () => {
