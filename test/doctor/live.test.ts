@@ -1,10 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { doctorDump } from '../../src/debugger/doctor/dump-report';
 import { failedEntryLines } from '../../src/debugger/doctor/failed-entry';
 import { doctorLive } from '../../src/debugger/doctor/live';
 import { vmxonFindings } from '../../src/debugger/doctor/vmxon';
 import type { Pause } from '../../src/debugger/run-control';
 import type { Session } from '../../src/debugger/session';
+import { writeVmcsText } from '../../src/debugger/vmcs/text';
+import type { Preset } from '../../src/x86/cpuid';
+import { presetNamed } from '../../src/x86/presets';
 import { debug } from '../debugger/guest-session';
 
 const minimal = readFileSync('examples/vmx/minimal.asm', 'utf8');
@@ -56,6 +60,19 @@ test('at an exit, the VMCS of a guest that runs would enter', async () => {
   expect(undecided).toEqual([]);
   expect(lines[0]).toMatch(/^No rule is broken: this VMCS would enter \(\d+ rules\)\.$/);
   expect(lines.at(-1)).toContain('"launched": for VMRESUME');
+});
+
+test('written as text it is not judged otherwise: an EFER that no exit loads tells nothing of the host', async () => {
+  const { session } = await stopped('dq 0x4822, 0x8b', 'dq 0x4822, 0x8b', 'vmexit');
+  const { view } = doctorLive(session, 0);
+  expect(view.get('HOST_IA32_EFER')).toBe(0n);
+  const text = writeVmcsText(view).join('\n');
+  const dump = (edited: string) => doctorDump(edited, presetNamed('haswell') as Preset).report;
+  const ids = (edited: string) => dump(edited).findings.map(({ rule }) => rule.id);
+  expect(ids(text)).toEqual([]);
+  expect(dump(text).undecided.map(({ id }) => id)).toContain('address-space.host-needs-ia-32e');
+  const loads = text.replace(/^VM_EXIT_CONTROLS .*/m, 'VM_EXIT_CONTROLS = 0x236fff');
+  expect(ids(loads)).toContain('address-space.host-needs-ia-32e');
 });
 
 test('before VMXON every condition that it would find broken is told', async () => {

@@ -5,6 +5,7 @@
 
 import type { Facts } from '../../machine/vmx/checks/evaluate';
 import type { ProcessorFact } from '../../machine/vmx/checks/tree';
+import { control } from '../../machine/vmx/control-bits';
 import { capabilityValue } from '../../machine/vmx/facts';
 import { EFER } from '../../x86/control-registers';
 import type { CpuidRegister, Preset } from '../../x86/cpuid';
@@ -99,10 +100,12 @@ const factRows = (
   },
   'host-ia-32e-mode': () => {
     // What the exit would load is what the hypervisor runs with; only a 64-bit one has code above 4 GiB.
-    const loaded = field('HOST_IA32_EFER');
-    if (loaded !== undefined) return loaded & BigInt(EFER.LMA) ? 1n : 0n;
-    const rip = field('HOST_RIP');
-    return rip !== undefined && rip >> 32n ? 1n : undefined;
+    const host = field('HOST_IA32_EFER') ?? 0n;
+    const rip = field('HOST_RIP') ?? 0n;
+    if (host & BigInt(EFER.LMA) || rip >> 32n) return 1n;
+    // A field that no exit loads is often left at 0.
+    const loads = (field('VM_EXIT_CONTROLS') ?? 0n) & BigInt(control.loadEfer);
+    return loads && field('HOST_IA32_EFER') !== undefined ? 0n : undefined;
   },
   // No hypervisor that prints a log runs in SMM.
   smm: () => 0n,
