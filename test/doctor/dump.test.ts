@@ -93,3 +93,19 @@ test('the JSON has the numbers as text, and one object for each edit', () => {
   expect(json.failing[0]?.edition).toContain('326019-092US');
   expect(json.failing[0]?.edits[0]).toEqual({ GUEST_TR_AR_BYTES: '0x8b' });
 });
+
+test('each processor judges a dump by its own values, also by what this machine masks', () => {
+  // EPT with a page walk of five, and secondary controls EPT and sub-page write permissions.
+  const text = [
+    'CPU_BASED_VM_EXEC_CONTROL = 0x8401e172',
+    'SECONDARY_VM_EXEC_CONTROL = 0x800002',
+    'EPT_POINTER = 0x1000026',
+    'GUEST_CR0 = 0x80000031',
+  ].join('\n');
+  const broken = (cpu: string) =>
+    doctorDump(text, presetNamed(cpu) as Preset)
+      .report.findings.map(({ rule }) => rule.id)
+      .filter((id) => /eptp|secondary/.test(id));
+  expect(broken('skylake-sp')).toEqual(['control.secondary.allowed', 'control.eptp.walk-length']);
+  expect(broken('icelake-sp')).toEqual([]);
+});
