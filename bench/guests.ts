@@ -13,6 +13,8 @@ export interface BenchGuest {
   /** Rounds of the long run; the short run has a tenth. */
   readonly rounds: number;
   readonly text: string;
+  /** Is this for processors with VT-x? */
+  readonly vmx?: true;
 }
 
 const folder = join(__dirname, 'guests');
@@ -54,10 +56,30 @@ const events = (name: string, rounds: number): BenchGuest => ({
   text: read(`${name}.asm`) + read('events.inc'),
 });
 
-export const guests: readonly BenchGuest[] = [
+/** Runs under a hypervisor. `text` names what exits go to, and the guest. */
+const underVmx = (name: string, guest: Omit<BenchGuest, 'name' | 'vmx'>): BenchGuest => ({
+  ...guest,
+  name,
+  text: guest.text + read('vmx.inc'),
+  vmx: true,
+});
+const exits = (name: string): BenchGuest =>
+  underVmx(name, { unit: 'events', each: 1, rounds: 1_000_000, text: read(`${name}.asm`) });
+/** A program that never exits, in a guest with EPT and VPID. */
+const inGuest = (guest: BenchGuest): BenchGuest =>
+  underVmx(`${guest.name} under EPT`, {
+    ...guest,
+    text: `start: mov ebx, 0x22\n jmp launch\nexited: jmp exited\n${guest.text.replace(/^start:/m, 'guest:')}`,
+  });
+
+const programs: readonly BenchGuest[] = [
   { name: 'alu', unit: 'instructions', each: 10.5, rounds: 20_000_000, text: read('alu.asm') },
   { name: 'memory', unit: 'instructions', each: 4096 * 9 + 4, rounds: 5000, text: read('memory.asm') },
   { name: 'calls', unit: 'instructions', each: 26_000, rounds: 8000, text: read('calls.asm') },
+];
+
+export const guests: readonly BenchGuest[] = [
+  ...programs,
   { name: 'wide 700', unit: 'instructions', each: 702, rounds: 200_000, text: wide(700) },
   { name: 'wide 2800', unit: 'instructions', each: 2802, rounds: 50_000, text: wide(2800) },
   { name: 'wide 10500', unit: 'instructions', each: 10_502, rounds: 10_000, text: wide(10_500) },
@@ -66,6 +88,9 @@ export const guests: readonly BenchGuest[] = [
   events('pf', 3_000_000),
   events('syscall', 5_000_000),
   events('int80', 3_000_000),
+  exits('vmexit'),
+  exits('vmexit-ept'),
+  ...programs.map(inGuest),
 ];
 
 /** The guest as it lies at 0x10000, with its number of rounds. */

@@ -52,6 +52,13 @@ export class CpuState {
   setU64(offset: number, value: bigint): void {
     this.memory.u64[(this.base + offset) >>> 3] = value;
   }
+  /** The same by halves, where making a BigInt would be most of the work. */
+  setHalves(offset: number, low: number, high: number): void {
+    const { u32 } = this.memory;
+    const word = (this.base + offset) >>> 2;
+    u32[word] = low;
+    u32[word + 1] = high;
+  }
   getF64(offset: number): number {
     return this.memory.f64[(this.base + offset) >>> 3] as number;
   }
@@ -175,8 +182,7 @@ export class CpuState {
     this.segmentsChanged = true;
     if (index <= GS) this.deriveLimits(index, limit, access);
   }
-  /** Lowest and highest offset that may be read and written through a segment outside 64-bit mode. */
-  /** The same for all segments, from their hidden parts. */
+  /** Lowest and highest offsets that may be read and written outside 64-bit mode, for all segments, from their hidden parts. */
   deriveAllLimits(): void {
     for (let index = ES; index <= GS; index++)
       this.deriveLimits(

@@ -1,7 +1,7 @@
 /** Control bits as masks, and the control words of the current VMCS, read once at entry. */
 
 import { controlOf } from '../../x86/vmx/controls';
-import type { Vmcs } from './vmcs';
+import { fieldIndex, type Vmcs } from './vmcs';
 
 /** Bit of a control as a 32-bit mask. */
 const mask = (id: string): number => {
@@ -74,13 +74,21 @@ export interface ControlBits {
   readonly entry: number;
 }
 
+const {
+  PIN_BASED_VM_EXEC_CONTROL: PIN,
+  CPU_BASED_VM_EXEC_CONTROL: PRIMARY,
+  SECONDARY_VM_EXEC_CONTROL: SECONDARY,
+  VM_EXIT_CONTROLS: EXIT,
+  VM_ENTRY_CONTROLS: ENTRY,
+} = fieldIndex;
+
 export const controlBitsOf = (vmcs: Vmcs): ControlBits => {
-  const primary = vmcs.get32('CPU_BASED_VM_EXEC_CONTROL') | 0;
+  const primary = vmcs.low(PRIMARY) | 0;
   return {
-    pin: vmcs.get32('PIN_BASED_VM_EXEC_CONTROL') | 0,
+    pin: vmcs.low(PIN) | 0,
     primary,
-    secondary: primary & control.activateSecondary ? vmcs.get32('SECONDARY_VM_EXEC_CONTROL') | 0 : 0,
-    exit: vmcs.get32('VM_EXIT_CONTROLS') | 0,
-    entry: vmcs.get32('VM_ENTRY_CONTROLS') | 0,
+    secondary: primary & control.activateSecondary ? vmcs.low(SECONDARY) | 0 : 0,
+    exit: vmcs.low(EXIT) | 0,
+    entry: vmcs.low(ENTRY) | 0,
   };
 };

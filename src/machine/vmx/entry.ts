@@ -7,43 +7,55 @@ import { CR0, CR4, dr7Fixed, EFER } from '../../x86/control-registers';
 import { access } from '../../x86/descriptors';
 import type { MsrRefusal } from '../core/exit';
 import { state as layout } from '../core/layout';
-import { SS } from '../core/state';
+import { CS, SS } from '../core/state';
 import type { Cpu } from '../cpu/cpu';
 import { msrOffset } from '../cpu/msrs';
 import { type ControlBits, control } from './control-bits';
 import { CR0_KEPT } from './exit';
 import { guestCopies, loadCopies, pdpteCopies } from './guest-area';
 import { loadMsrs } from './msr-lists';
-import type { Vmcs } from './vmcs';
+import { fieldIndex, type Vmcs } from './vmcs';
 
 /** Bits of DR7 that entries clear: 12, 14 and 15. */
-const DR7_WRITABLE = 0xffff_2fffn;
+const DR7_WRITABLE = 0xffff_2fff;
+const PAT = msrOffset('IA32_PAT');
+const DEBUGCTL = msrOffset('IA32_DEBUGCTL');
+const {
+  GUEST_CR0,
+  GUEST_RFLAGS,
+  GUEST_DR7,
+  GUEST_IA32_DEBUGCTL,
+  GUEST_IA32_EFER,
+  GUEST_IA32_PAT,
+  VM_ENTRY_MSR_LOAD_ADDR,
+  VM_ENTRY_MSR_LOAD_COUNT,
+} = fieldIndex;
 
 /** Loads the guest-state area into the processor. Intel SDM vol. 3, "Loading Guest State". */
 export const loadGuest = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits): void => {
   const { state } = cpu;
   const long = (controls.entry & control.guest64) !== 0;
-  state.cr0 = (state.cr0 & CR0_KEPT) | (vmcs.get('GUEST_CR0') & ~CR0_KEPT);
+  state.setU32(layout.cr0, (state.getU32(layout.cr0) & CR0_KEPT) | (vmcs.low(GUEST_CR0) & ~CR0_KEPT));
   loadCopies(guestCopies, vmcs, state);
-  state.rflags = vmcs.get32('GUEST_RFLAGS');
+  state.rflags = vmcs.low(GUEST_RFLAGS);
   if (controls.entry & control.loadDebug) {
-    state.setDr(7, (vmcs.get('GUEST_DR7') & DR7_WRITABLE) | BigInt(dr7Fixed.ones));
-    state.setU64(msrOffset('IA32_DEBUGCTL'), vmcs.get('GUEST_IA32_DEBUGCTL'));
+    state.setHalves(layout.dr + 7 * 8, (vmcs.low(GUEST_DR7) & DR7_WRITABLE) | dr7Fixed.ones, 0);
+    state.setHalves(DEBUGCTL, vmcs.low(GUEST_IA32_DEBUGCTL), vmcs.high(GUEST_IA32_DEBUGCTL));
   }
-  if (controls.entry & control.loadGuestEfer) state.efer = vmcs.get('GUEST_IA32_EFER');
+  if (controls.entry & control.loadGuestEfer)
+    state.setHalves(layout.efer, vmcs.low(GUEST_IA32_EFER), vmcs.high(GUEST_IA32_EFER));
   else {
-    const lma = BigInt(EFER.LMA);
-    const lme = BigInt(EFER.LME);
-    state.efer = long ? state.efer | lma : state.efer & ~lma;
-    if (state.getU32(layout.cr0) & CR0.PG) state.efer = long ? state.efer | lme : state.efer & ~lme;
+    const own = EFER.LMA | (state.getU32(layout.cr0) & CR0.PG ? EFER.LME : 0);
+    const efer = state.getU32(layout.efer);
+    state.setU32(layout.efer, long ? efer | own : efer & ~own);
   }
-  if (controls.entry & control.loadGuestPat) state.setU64(msrOffset('IA32_PAT'), vmcs.get('GUEST_IA32_PAT'));
+  if (controls.entry & control.loadGuestPat) state.setHalves(PAT, vmcs.low(GUEST_IA32_PAT), vmcs.high(GUEST_IA32_PAT));
   // The CPL is SS.DPL; nobody can change one without the other.
   state.cpl = (state.segmentAccess(SS) >>> access.dplShift) & 3;
-  // Limits count where addresses are not 64 bits wide, which mode changes inside the guest can bring about.
-  state.deriveAllLimits();
+  // 64-bit mode knows no limits; leaving it makes them.
+  if (!(long && state.segmentAccess(CS) & access.long)) state.deriveAllLimits();
   loadGuestPdptes(cpu, vmcs, controls, long);
-  state.setU64(layout.monitor, 0xffff_ffff_ffff_ffffn);
+  state.setHalves(layout.monitor, 0xffff_ffff, 0xffff_ffff);
 };
 
 /** PAE paging keeps four entries in the processor: from the fields under EPT, else from memory. */
@@ -60,4 +72,4 @@ const loadGuestPdptes = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, long: bool
 };
 
 export const loadEntryMsrs = (cpu: Cpu, vmcs: Vmcs): MsrRefusal | undefined =>
-  loadMsrs(cpu, vmcs.get('VM_ENTRY_MSR_LOAD_ADDR'), vmcs.get32('VM_ENTRY_MSR_LOAD_COUNT'));
+  loadMsrs(cpu, vmcs, VM_ENTRY_MSR_LOAD_ADDR, VM_ENTRY_MSR_LOAD_COUNT);

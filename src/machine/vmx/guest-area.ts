@@ -4,22 +4,27 @@ import type { FieldName } from '../../x86/vmx/fields';
 import { state as layout } from '../core/layout';
 import type { CpuState } from '../core/state';
 import { msrOffset } from '../cpu/msrs';
-import type { Vmcs } from './vmcs';
+import { fieldIndex, fieldWord, type Vmcs } from './vmcs';
 
 const segments = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS', 'LDTR', 'TR'] as const;
 
+/** A field, where it lies in the state, and how many words of it count. */
+type Row = readonly [FieldName, number, 1 | 2];
+
+/** The same as numbers: of the field, offset in the state, words. */
 interface Copy {
-  readonly field: FieldName;
-  /** Offset in the state. */
+  readonly field: number;
   readonly at: number;
   readonly words: 1 | 2;
 }
 
-const one = (field: FieldName, at: number): Copy => ({ field, at, words: 1 });
-const two = (field: FieldName, at: number): Copy => ({ field, at, words: 2 });
+const one = (field: FieldName, at: number): Row => [field, at, 1];
+const two = (field: FieldName, at: number): Row => [field, at, 2];
+export const copiesOf = (rows: readonly Row[]): readonly Copy[] =>
+  rows.map(([field, at, words]) => ({ field: fieldIndex[field], at, words }));
 
 /** What entries load and exits save as it is. */
-export const guestCopies: readonly Copy[] = [
+export const guestCopies = copiesOf([
   two('GUEST_CR3', layout.cr3),
   two('GUEST_CR4', layout.cr4),
   two('GUEST_RSP', layout.gpr + 4 * 8),
@@ -31,7 +36,7 @@ export const guestCopies: readonly Copy[] = [
   two('GUEST_SYSENTER_ESP', msrOffset('IA32_SYSENTER_ESP')),
   two('GUEST_SYSENTER_EIP', msrOffset('IA32_SYSENTER_EIP')),
   one('GUEST_SYSENTER_CS', msrOffset('IA32_SYSENTER_CS')),
-  ...segments.flatMap((name, n): Copy[] => [
+  ...segments.flatMap((name, n): Row[] => [
     one(`GUEST_${name}_SELECTOR`, layout.segmentSelector + n * 4),
     two(`GUEST_${name}_BASE`, layout.segmentBase + n * 8),
     one(`GUEST_${name}_LIMIT`, layout.segmentLimit + n * 4),
@@ -40,39 +45,38 @@ export const guestCopies: readonly Copy[] = [
   one('GUEST_INTERRUPTIBILITY_STATE', layout.interruptibility),
   one('GUEST_ACTIVITY_STATE', layout.activity),
   two('GUEST_PENDING_DBG_EXCEPTIONS', layout.pendingDebug),
-];
+]);
 
-export const pdpteCopies: readonly Copy[] = ([0, 1, 2, 3] as const).map((n) =>
-  two(`GUEST_PDPTR${n}`, layout.pdpte + n * 8),
-);
+export const pdpteCopies = copiesOf(([0, 1, 2, 3] as const).map((n) => two(`GUEST_PDPTR${n}`, layout.pdpte + n * 8)));
 
 /** From fields to the processor. */
 export const loadCopies = (copies: readonly Copy[], vmcs: Vmcs, state: CpuState): void => {
   const { u32 } = state.memory;
+  const slot = vmcs.at >>> 2;
   for (const { field, at, words } of copies) {
-    const from = vmcs.place(field) >>> 2;
+    const from = slot + fieldWord(field);
     const to = (state.base + at) >>> 2;
     u32[to] = u32[from] as number;
     if (words === 2) u32[to + 1] = u32[from + 1] as number;
   }
 };
 
-/** From the processor to fields; `changed` hears of those whose value is another than before. */
+/** From the processor to fields; `changed` hears the numbers of those whose value is another than before. */
 export const saveCopies = (
   copies: readonly Copy[],
   vmcs: Vmcs,
   state: CpuState,
-  changed: (field: FieldName) => void,
+  changed: (field: number) => void,
 ): void => {
   const { u32 } = state.memory;
+  const slot = vmcs.at >>> 2;
   for (const { field, at, words } of copies) {
-    const to = vmcs.place(field) >>> 2;
+    const to = slot + fieldWord(field);
     const from = (state.base + at) >>> 2;
     const low = u32[from] as number;
     const high = words === 2 ? (u32[from + 1] as number) : 0;
     if (u32[to] === low && u32[to + 1] === high) continue;
-    u32[to] = low;
-    u32[to + 1] = high;
+    vmcs.put(field, low, high);
     changed(field);
   }
 };

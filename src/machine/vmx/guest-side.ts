@@ -41,8 +41,8 @@ export const guestSideOf = (cpu: Cpu, vmcs: Vmcs): AddressView => {
   const controls = controlBitsOf(vmcs);
   const eptPointer = controls.secondary & control.enableEpt ? vmcs.get('EPT_POINTER') : undefined;
   for (const { field, at, words } of eptPointer === undefined ? guestCopies : [...guestCopies, ...pdpteCopies]) {
-    if (words === 2) state.setU64(at, vmcs.get(field));
-    else state.setU32(at, vmcs.get32(field));
+    state.setU32(at, vmcs.low(field));
+    if (words === 2) state.setU32(at + 4, vmcs.high(field));
   }
   state.cr0 = vmcs.get('GUEST_CR0');
   state.rflags = vmcs.get32('GUEST_RFLAGS');

@@ -5,6 +5,7 @@ import type { MsrRefusal } from '../core/exit';
 import { Fault } from '../core/fault';
 import type { Cpu } from '../cpu/cpu';
 import { readMsr, writeMsr } from '../cpu/msrs';
+import type { Vmcs } from './vmcs';
 
 const ENTRY = 16;
 const FS_BASE = 0xc000_0100;
@@ -33,10 +34,12 @@ const refusedIndex = ({ index, reserved }: Entry, loading: boolean): MsrRefusal[
   return loading && index === BIOS_UPDATE_TRIGGER ? 'microcode' : undefined;
 };
 
-/** Loads the MSRs of a list in order; stops at the first that is refused, with those before it loaded. */
-export const loadMsrs = (cpu: Cpu, address: bigint, count: number): MsrRefusal | undefined => {
-  for (let n = 0; n < count; n++) {
-    const entry = entryAt(cpu, Number(address) + n * ENTRY);
+const addressOf = (vmcs: Vmcs, field: number): number => vmcs.low(field) + vmcs.high(field) * 2 ** 32;
+
+/** Loads the MSRs of a list, named by its two fields, in order; stops at the first that is refused, with those before it loaded. */
+export const loadMsrs = (cpu: Cpu, vmcs: Vmcs, address: number, count: number): MsrRefusal | undefined => {
+  for (let n = 0; n < vmcs.low(count); n++) {
+    const entry = entryAt(cpu, addressOf(vmcs, address) + n * ENTRY);
     const rule = refusedIndex(entry, true);
     if (rule !== undefined) return { entry: n + 1, index: entry.index, rule };
     try {
@@ -50,9 +53,9 @@ export const loadMsrs = (cpu: Cpu, address: bigint, count: number): MsrRefusal |
 };
 
 /** Stores the MSRs that a list names into it. */
-export const storeMsrs = (cpu: Cpu, address: bigint, count: number): MsrRefusal | undefined => {
-  for (let n = 0; n < count; n++) {
-    const at = Number(address) + n * ENTRY;
+export const storeMsrs = (cpu: Cpu, vmcs: Vmcs, address: number, count: number): MsrRefusal | undefined => {
+  for (let n = 0; n < vmcs.low(count); n++) {
+    const at = addressOf(vmcs, address) + n * ENTRY;
     const entry = entryAt(cpu, at);
     const rule = refusedIndex(entry, false);
     if (rule !== undefined) return { entry: n + 1, index: entry.index, rule };

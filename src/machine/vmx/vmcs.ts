@@ -11,6 +11,8 @@ import type { CpuState } from '../core/state';
 export const writers = ['never', 'vmwrite', 'exit', 'load', 'debugger', 'entry'] as const;
 export type Writer = (typeof writers)[number];
 
+export const writerNumber = Object.fromEntries(writers.map((name, number) => [name, number])) as Record<Writer, number>;
+
 export interface FieldWriter {
   readonly by: Writer;
   readonly step: number;
@@ -28,12 +30,17 @@ const HEADER = 64;
 const WRITERS = HEADER + FIELDS * 8;
 const SLOT_SIZE = 8192;
 
-/** Words of a slot's header. */
+/** Words of a slot's header. CHANGED: a bit for each field that was written since the VMCS last passed the checks of an entry. */
 const ADDRESS = 0;
 const FLAGS = 2;
 const AGE = 3;
+const CHANGED = 8;
+const CHANGED_WORDS = FIELDS / 32;
 const IN_USE = 1;
 const LAUNCHED = 2;
+
+/** Word of a field's low half in its slot. */
+export const fieldWord = (index: number): number => (HEADER >>> 2) + index * 2;
 
 /** No VMCS is current. */
 export const NO_VMCS = 0xffff_ffff_ffff_ffffn;
@@ -84,6 +91,7 @@ export class Vmcs {
   /** Takes the slot for a region; all fields 0 and never written. */
   claim(address: bigint): void {
     this.words.fill(0, this.at >>> 2, (this.at + SLOT_SIZE) >>> 2);
+    this.words.fill(0xffff_ffff, this.header(CHANGED), this.header(CHANGED + CHANGED_WORDS));
     this.words[this.header(ADDRESS)] = Number(address & 0xffff_ffffn);
     this.words[this.header(ADDRESS + 1)] = Number(address >> 32n);
     this.words[this.header(FLAGS)] = IN_USE;
@@ -92,31 +100,64 @@ export class Vmcs {
     this.words[this.header(FLAGS)] = 0;
   }
 
-  /** Offset of a field's eight bytes in the linear memory. */
-  /** All fields as pairs of words, in the order of their numbers; valid until the memory grows. */
-  fieldWords(): Uint32Array {
-    const first = (this.at + HEADER) >>> 2;
-    return this.words.subarray(first, first + fieldNames.length * 2);
-  }
+  // Fields by name
 
-  place(name: FieldName): number {
-    return this.at + HEADER + fieldIndex[name] * 8;
+  private word(index: number): number {
+    return (this.at >>> 2) + fieldWord(index);
   }
   get(name: FieldName): bigint {
-    return this.state.memory.u64[this.place(name) >>> 3] as bigint;
+    return this.state.memory.u64[this.word(fieldIndex[name]) >>> 1] as bigint;
   }
   /** The low half, for fields of up to 32 bits and for controls. */
   get32(name: FieldName): number {
-    return this.words[this.place(name) >>> 2] as number;
+    return this.low(fieldIndex[name]);
   }
   /** Writes without stamping; `stamp` says who it was. */
   set(name: FieldName, value: bigint): void {
-    this.state.memory.u64[this.place(name) >>> 3] = value & fieldMask(name);
+    const index = fieldIndex[name];
+    this.state.memory.u64[this.word(index) >>> 1] = value & fieldMask(name);
+    this.mark(index);
   }
   set32(name: FieldName, value: number): void {
-    const word = this.place(name) >>> 2;
-    this.words[word] = value;
-    this.words[word + 1] = 0;
+    this.put(fieldIndex[name], value, 0);
+  }
+
+  // Fields by number and by halves: what entries and exits use
+
+  low(index: number): number {
+    return this.words[this.word(index)] as number;
+  }
+  high(index: number): number {
+    return this.words[this.word(index) + 1] as number;
+  }
+  put(index: number, low: number, high: number): void {
+    const { words } = this;
+    const word = this.word(index);
+    words[word] = low;
+    words[word + 1] = high;
+    this.mark(index);
+  }
+
+  // What was written since the last entry
+
+  private mark(index: number): void {
+    const word = this.header(CHANGED) + (index >>> 5);
+    this.words[word] = (this.words[word] as number) | (1 << (index & 31));
+  }
+  /** Numbers of such fields; undefined where all are, because the VMCS has not entered since it became active. */
+  changedFields(): number[] | undefined {
+    const { words } = this;
+    const first = this.header(CHANGED);
+    if (words[first + CHANGED_WORDS - 1] !== 0) return undefined;
+    const fields: number[] = [];
+    for (let n = 0; n < CHANGED_WORDS; n++)
+      for (let left = words[first + n] as number; left !== 0; left &= left - 1)
+        fields.push(n * 32 + 31 - Math.clz32(left & -left));
+    return fields;
+  }
+  forgetChanges(): void {
+    const first = this.header(CHANGED);
+    this.words.fill(0, first, first + CHANGED_WORDS);
   }
 
   /** By encoding, as VMREAD does: the odd one of a 64-bit field is its upper half. */
@@ -134,9 +175,15 @@ export class Vmcs {
   }
 
   stamp(name: FieldName, by: Writer, step: number, rip: bigint): void {
-    const at = (this.at + WRITERS + fieldIndex[name] * 16) >>> 3;
-    this.state.memory.f64[at] = step * writers.length + writers.indexOf(by);
-    this.state.memory.u64[at + 1] = rip;
+    this.stampAt(fieldIndex[name], writerNumber[by], step, Number(rip & 0xffff_ffffn), Number(rip >> 32n));
+  }
+  /** RIP by halves. */
+  stampAt(index: number, by: number, step: number, ripLow: number, ripHigh: number): void {
+    const at = this.at + WRITERS + index * 16;
+    const { words } = this;
+    this.state.memory.f64[at >>> 3] = step * writers.length + by;
+    words[(at + 8) >>> 2] = ripLow;
+    words[(at + 12) >>> 2] = ripHigh;
   }
   writer(name: FieldName): FieldWriter {
     const at = (this.at + WRITERS + fieldIndex[name] * 16) >>> 3;
@@ -149,19 +196,18 @@ export class Vmcs {
 /** The slots of a vCPU. */
 export class VmcsSlots {
   private readonly slots: readonly Vmcs[];
+  private readonly first: number;
 
   constructor(state: CpuState) {
-    this.slots = Array.from(
-      { length: VMCS_SLOTS },
-      (_, slot) => new Vmcs(state, state.base + vcpu.vmcs + slot * SLOT_SIZE),
-    );
+    this.first = state.base + vcpu.vmcs;
+    this.slots = Array.from({ length: VMCS_SLOTS }, (_, slot) => new Vmcs(state, this.first + slot * SLOT_SIZE));
   }
 
   find(address: bigint): Vmcs | undefined {
     return this.slots.find((slot) => slot.inUse && slot.address === address);
   }
   at(offset: number): Vmcs | undefined {
-    return this.slots.find((slot) => slot.at === offset);
+    return this.slots[Math.floor((offset - this.first) / SLOT_SIZE)];
   }
 
   /** A free slot, or the one that was made current longest ago, which is then written back by the caller. */

@@ -32,7 +32,19 @@ import { loadPendingDebug, nmiBlockingAfter, savePendingDebug } from './pending-
 import { trapFlag } from './pending-events';
 import { readRegion, writeAbort, writeRegion } from './region';
 import { checkThreshold, readTaskPriority, writeTaskPriority } from './task-priority';
-import { NO_VMCS, type Vmcs, VmcsSlots, type Writer } from './vmcs';
+import { fieldIndex, NO_VMCS, type Vmcs, VmcsSlots, type Writer, writerNumber } from './vmcs';
+
+const {
+  EXCEPTION_BITMAP,
+  PAGE_FAULT_ERROR_CODE_MASK,
+  PAGE_FAULT_ERROR_CODE_MATCH,
+  VIRTUAL_PROCESSOR_ID,
+  VM_ENTRY_EXCEPTION_ERROR_CODE,
+  VM_ENTRY_INSTRUCTION_LEN,
+  VM_ENTRY_INTR_INFO_FIELD,
+  VM_EXIT_REASON,
+  VMX_PREEMPTION_TIMER_VALUE,
+} = fieldIndex;
 
 const NO_CONTROLS: ControlBits = { pin: 0, primary: 0, secondary: 0, exit: 0, entry: 0 };
 const BLOCKED_BY_MOV_SS = 2;
@@ -70,7 +82,7 @@ const spaceOf = (
   vmcs: Vmcs | undefined,
   { secondary }: ControlBits,
 ): { readonly vpid: number; readonly pointer: bigint | undefined } => ({
-  vpid: vmcs !== undefined && secondary & control.enableVpid ? vmcs.get32('VIRTUAL_PROCESSOR_ID') : 0,
+  vpid: vmcs !== undefined && secondary & control.enableVpid ? vmcs.low(VIRTUAL_PROCESSOR_ID) : 0,
   pointer: vmcs !== undefined && secondary & control.enableEpt ? vmcs.get('EPT_POINTER') : undefined,
 });
 
@@ -86,7 +98,7 @@ export class Vmx implements Virtualization {
   readonly cpu: Cpu;
   readonly slots: VmcsSlots;
   /** Made at the first entry: most machines see none. */
-  private checksMade: EntryChecks | undefined;
+  private checks: EntryChecks | undefined;
   private readonly factsBySlot = new Map<number, Facts>();
   /** The control words of the current guest; zeros in root operation. */
   controls: ControlBits = NO_CONTROLS;
@@ -129,6 +141,7 @@ export class Vmx implements Virtualization {
   /** The state was replaced: what is kept beside it is read again. */
   resume(): void {
     this.lastExit = undefined;
+    this.checks?.forget();
     const { current } = this;
     const guest = this.nonRoot ? current : undefined;
     this.controls = guest === undefined ? NO_CONTROLS : controlBitsOf(guest);
@@ -246,10 +259,10 @@ export class Vmx implements Virtualization {
   wantsException(vector: number, errorCode: number | undefined): boolean {
     const { current } = this;
     if (current === undefined) return false;
-    const selected = ((current.get32('EXCEPTION_BITMAP') >>> vector) & 1) !== 0;
+    const selected = ((current.low(EXCEPTION_BITMAP) >>> vector) & 1) !== 0;
     if (vector !== 14) return selected;
-    const mask = current.get32('PAGE_FAULT_ERROR_CODE_MASK');
-    const match = current.get32('PAGE_FAULT_ERROR_CODE_MATCH');
+    const mask = current.low(PAGE_FAULT_ERROR_CODE_MASK);
+    const match = current.low(PAGE_FAULT_ERROR_CODE_MATCH);
     return ((errorCode ?? 0) & mask) >>> 0 === match ? selected : !selected;
   }
 
@@ -269,7 +282,9 @@ export class Vmx implements Virtualization {
     if (this.shadow & BLOCKED_BY_MOV_SS) return fail(this, 26);
     if (launch && current.launched) return fail(this, 4);
     if (!launch && !current.launched) return fail(this, 5);
-    const broken = this.checks.firstBroken(current, this.factsOf(current));
+    const facts = this.factsOf(current);
+    this.checks ??= new EntryChecks(entryRules, facts);
+    const broken = this.checks.firstBroken(current, facts);
     const error = broken === undefined ? undefined : errorOf(broken);
     if (broken !== undefined && error !== undefined) {
       cpu.surroundings.emit('vmentry-failure', () => ({
@@ -298,7 +313,6 @@ export class Vmx implements Virtualization {
       );
       return;
     }
-    this.checks.remember(current);
     succeed(cpu);
     loadGuest(cpu, current, controls);
     const refused = loadEntryMsrs(cpu, current);
@@ -322,10 +336,6 @@ export class Vmx implements Virtualization {
     this.begin(current, controls, launch);
   }
 
-  private get checks(): EntryChecks {
-    this.checksMade ??= new EntryChecks(entryRules);
-    return this.checksMade;
-  }
   private factsOf(vmcs: Vmcs): Facts {
     let facts = this.factsBySlot.get(vmcs.at);
     if (facts === undefined) {
@@ -342,18 +352,14 @@ export class Vmx implements Virtualization {
     this.transitions++;
     this.controls = controls;
     state.setU32(layout.vmxNonRoot, 1);
-    const info = vmcs.get32('VM_ENTRY_INTR_INFO_FIELD');
-    if (controls.pin & control.preemptionTimer) this.startTimer(vmcs.get32('VMX_PREEMPTION_TIMER_VALUE'));
+    const info = vmcs.low(VM_ENTRY_INTR_INFO_FIELD);
+    if (controls.pin & control.preemptionTimer) this.startTimer(vmcs.low(VMX_PREEMPTION_TIMER_VALUE));
     state.setU32(layout.trapFlagPending, injectsTrapFlag(info) ? trapFlag.injected : 0);
     state.setU32(layout.pauseFirst, 0);
     this.switchSpace(vmcs, controls);
     host.switched();
     cpu.surroundings.emit('vmentry', () => ({ vmcs: vmcs.address, launch, to: state.rip }));
-    const event = injectedEvent(
-      info,
-      vmcs.get32('VM_ENTRY_EXCEPTION_ERROR_CODE'),
-      vmcs.get32('VM_ENTRY_INSTRUCTION_LEN'),
-    );
+    const event = injectedEvent(info, vmcs.low(VM_ENTRY_EXCEPTION_ERROR_CODE), vmcs.low(VM_ENTRY_INSTRUCTION_LEN));
     loadPendingDebug(this, event);
     if (event !== undefined) host.inject(event);
     else if (controls.primary & control.tprShadow) checkThreshold(this);
@@ -398,7 +404,10 @@ export class Vmx implements Virtualization {
     savePendingDebug(state, exit);
     writeInformation(current, exit);
     this.saveTimer(current);
-    saveGuest(cpu, current, controls, (name) => this.stamp(current, name, 'exit'));
+    const step = this.host.step();
+    const low = state.getU32(layout.rip);
+    const high = state.getU32(layout.rip + 4);
+    saveGuest(cpu, current, controls, (field) => current.stampAt(field, writerNumber.exit, step, low, high));
     this.stampExit(current);
     this.tell(exit);
     state.setU32(layout.vmxNonRoot, 0);
@@ -431,7 +440,14 @@ export class Vmx implements Virtualization {
     this.cpu.surroundings.emit('vmexit', () => ({ ...exit, vmcs: this.pointer }), exit.reason);
   }
   private stampExit(vmcs: Vmcs): void {
-    this.stamp(vmcs, 'VM_EXIT_REASON', 'exit');
+    const { state } = this.cpu;
+    vmcs.stampAt(
+      VM_EXIT_REASON,
+      writerNumber.exit,
+      this.host.step(),
+      state.getU32(layout.rip),
+      state.getU32(layout.rip + 4),
+    );
   }
 
   // The preemption timer: counts when a bit of the TSC changes. Intel SDM vol. 3, "VMX-Preemption Timer"
@@ -454,7 +470,7 @@ export class Vmx implements Virtualization {
     if (!(this.controls.exit & control.saveTimer)) return;
     const unit = 2 ** this.timerRate;
     const left = this.timerDeadline / unit - Math.floor(this.host.now() / unit);
-    vmcs.set32('VMX_PREEMPTION_TIMER_VALUE', Math.max(0, left));
+    vmcs.put(VMX_PREEMPTION_TIMER_VALUE, Math.max(0, left), 0);
   }
 
   /** VMXOFF, INIT, reset: VMX operation ends; the VMCSs stay active where they are. */

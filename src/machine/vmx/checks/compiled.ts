@@ -1,12 +1,12 @@
 /**
- * The checks at VM entry as the processor makes them: trees compiled to functions, and of those only the ones made whose
- * fields have changed since the VMCS last entered. A property test holds the result equal to the full check.
+ * The checks at VM entry as the processor makes them: trees compiled to functions, and of those only the ones made that look
+ * at bits which have changed since the VMCS last passed. A property test holds the result equal to the full check.
  */
 
 import { controlOf, controlWords } from '../../../x86/vmx/controls';
 import { type FieldName, fieldNames } from '../../../x86/vmx/fields';
 import { fieldIndex, type Vmcs } from '../vmcs';
-import { comparisons, type Facts, operations } from './evaluate';
+import { comparisons, type Facts, holds, operations, termValue } from './evaluate';
 import type { EntryRule } from './rule';
 import type { Predicate, Term } from './tree';
 
@@ -88,68 +88,181 @@ const compile = (predicate: Predicate): Check => {
   }
 };
 
-/** Does a tree look at more than fields and what never changes? Such a rule is asked at every entry. */
-const looksOutside = (of: Predicate | Term): boolean => {
+/** Does a tree look at memory? Such a rule is asked at every entry, unless the fields alone decide it. */
+const looksAtMemory = (of: Predicate | Term): boolean => {
   switch (of.kind) {
     case 'memory':
       return true;
-    case 'processor':
-      return of.fact === 'host-ia-32e-mode' || of.fact === 'current-vmcs';
     case 'compare':
     case 'operation':
-      return looksOutside(of.left) || looksOutside(of.right);
+      return looksAtMemory(of.left) || looksAtMemory(of.right);
     case 'part':
     case 'not':
-      return looksOutside(of.of);
+      return looksAtMemory(of.of);
     case 'all':
     case 'any':
-      return of.of.some(looksOutside);
+      return of.of.some(looksAtMemory);
     default:
       return false;
   }
 };
+
+const ALL = 0xffff_ffff_ffff_ffffn;
+type Masks = Map<FieldName, bigint>;
+
+/** Which bits of fields can make a difference: a register that changed elsewhere need not be looked at again. */
+const concern = (of: Predicate | Term, facts: Facts, wanted: bigint, masks: Masks): void => {
+  const field = (name: FieldName, bits: bigint): void => {
+    masks.set(name, (masks.get(name) ?? 0n) | (bits & ALL));
+  };
+  switch (of.kind) {
+    case 'field':
+      field(of.name, wanted);
+      break;
+    case 'part':
+      concern(of.of, facts, (wanted & ((1n << BigInt(of.width)) - 1n)) << BigInt(of.low), masks);
+      break;
+    case 'operation': {
+      const by = of.operator === '>>' ? constantOf(of.right, facts) : undefined;
+      concern(of.left, facts, by === undefined ? ALL : wanted << by, masks);
+      concern(of.right, facts, ALL, masks);
+      break;
+    }
+    case 'memory':
+      concern(of.address, facts, ALL, masks);
+      break;
+    case 'compare':
+      concern(of.left, facts, ALL, masks);
+      concern(of.right, facts, ALL, masks);
+      break;
+    case 'control': {
+      for (let row = controlOf(of.id); row !== undefined; ) {
+        const { field: name, activatedBy } = controlWords[row.word];
+        field(name, 1n << BigInt(row.bit));
+        row = activatedBy === undefined ? undefined : controlOf(activatedBy);
+      }
+      break;
+    }
+    case 'not':
+      concern(of.of, facts, wanted, masks);
+      break;
+    case 'all':
+    case 'any':
+      for (const part of of.of) concern(part, facts, wanted, masks);
+      break;
+  }
+};
+
+/** The value of a term that only the processor decides. */
+const constantOf = (of: Term, { processor, capability }: Facts): bigint | undefined =>
+  termValue(of, { processor, capability, field: () => undefined, memory: () => undefined });
 
 interface Compiled {
   readonly rule: EntryRule;
   readonly check: Check;
 }
 
-/** The rules of one processor's entries, with what each VMCS held when it last entered. */
+/** A rule that looks at some bits of a field. */
+interface Concern {
+  readonly number: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** A VMCS when it last passed: its fields, and the rules about memory that they left open. */
+interface Passed {
+  readonly fields: Uint32Array;
+  hostMode: bigint | undefined;
+  open: readonly number[];
+}
+
+/** The rules of one processor's entries, with what each VMCS held when it last passed them. */
 export class EntryChecks {
   private readonly compiled: readonly Compiled[];
-  /** Numbers of rules by the number of a field that they look at. */
-  private readonly byField: readonly (readonly number[])[];
-  private readonly always: readonly number[];
-  /** Fields by slot, as two words each. */
-  private readonly entered = new Map<number, Uint32Array>();
+  /** By the number of a field. */
+  private readonly byField: readonly (readonly Concern[])[];
+  private readonly aboutMemory: readonly number[];
+  /** Numbers of the fields that those look at. */
+  private readonly openers: ReadonlySet<number>;
+  /** By slot; only a memory of what was decided. */
+  private readonly passed = new Map<number, Passed>();
 
-  constructor(rules: readonly EntryRule[]) {
+  constructor(rules: readonly EntryRule[], facts: Facts) {
     this.compiled = rules.map((rule) => ({ rule, check: compile(rule.check) }));
-    const byField: number[][] = fieldNames.map(() => []);
-    for (const [number, { fields }] of rules.entries())
-      for (const name of fields) byField[fieldIndex[name as FieldName]]?.push(number);
+    const byField: Concern[][] = fieldNames.map(() => []);
+    for (const [number, { check }] of rules.entries()) {
+      const masks: Masks = new Map();
+      concern(check, facts, ALL, masks);
+      for (const [name, mask] of masks)
+        byField[fieldIndex[name]]?.push({ number, low: Number(mask & 0xffff_ffffn), high: Number(mask >> 32n) });
+    }
     this.byField = byField;
-    this.always = rules.flatMap(({ check }, number) => (looksOutside(check) ? [number] : []));
+    this.aboutMemory = rules.flatMap(({ check }, number) => (looksAtMemory(check) ? [number] : []));
+    const about = new Set(this.aboutMemory);
+    this.openers = new Set(
+      byField.flatMap((concerns, field) => (concerns.some(({ number }) => about.has(number)) ? [field] : [])),
+    );
   }
 
-  /** The first broken rule in the order of the tables. */
+  /** The state was replaced. */
+  forget(): void {
+    this.passed.clear();
+  }
+
+  /** The first broken rule in the order of the tables; where there is none, the fields are good until they change. */
   firstBroken(vmcs: Vmcs, facts: Facts): EntryRule | undefined {
-    const before = this.entered.get(vmcs.at);
-    if (before === undefined) return this.compiled.find(({ check }) => !check(facts))?.rule;
-    const concerned = new Set(this.always);
-    const now = vmcs.fieldWords();
-    for (let word = 0; word < now.length; word++)
-      if (now[word] !== before[word]) for (const number of this.byField[word >>> 1] ?? []) concerned.add(number);
-    let first = this.compiled.length;
-    for (const number of concerned) if (number < first && !this.compiled[number]?.check(facts)) first = number;
-    return this.compiled[first]?.rule;
+    const before = this.passed.get(vmcs.at);
+    const hostMode = facts.processor('host-ia-32e-mode');
+    const changed = before?.hostMode === hostMode ? vmcs.changedFields() : undefined;
+    const first =
+      before === undefined || changed === undefined
+        ? this.compiled.findIndex(({ check }) => !check(facts))
+        : this.firstOfChanged(vmcs, facts, before, changed);
+    if (first >= 0) return this.compiled[first]?.rule;
+    this.remember(vmcs, facts, hostMode, before, changed);
+    return undefined;
   }
 
-  /** The VMCS entered: its fields are good as they are. */
-  remember(vmcs: Vmcs): void {
-    const now = vmcs.fieldWords();
-    const kept = this.entered.get(vmcs.at);
-    if (kept === undefined) this.entered.set(vmcs.at, now.slice());
-    else kept.set(now);
+  private firstOfChanged(vmcs: Vmcs, facts: Facts, { fields, open }: Passed, changed: readonly number[]): number {
+    let first = this.compiled.length;
+    const ask = (number: number): void => {
+      if (number < first && !this.compiled[number]?.check(facts)) first = number;
+    };
+    for (const field of changed) {
+      const low = vmcs.low(field) ^ (fields[field * 2] as number);
+      const high = vmcs.high(field) ^ (fields[field * 2 + 1] as number);
+      if ((low | high) === 0) continue;
+      for (const one of this.byField[field] ?? []) if ((low & one.low) | (high & one.high)) ask(one.number);
+    }
+    for (const number of open) ask(number);
+    return first === this.compiled.length ? -1 : first;
+  }
+
+  private remember(
+    vmcs: Vmcs,
+    facts: Facts,
+    hostMode: bigint | undefined,
+    before: Passed | undefined,
+    changed: readonly number[] | undefined,
+  ): void {
+    const passed = before ?? { fields: new Uint32Array(fieldNames.length * 2), hostMode, open: [] };
+    let decided = before !== undefined && changed !== undefined;
+    for (const field of changed ?? fieldNames.keys()) {
+      const low = vmcs.low(field);
+      const high = vmcs.high(field);
+      if (low === passed.fields[field * 2] && high === passed.fields[field * 2 + 1]) continue;
+      passed.fields[field * 2] = low;
+      passed.fields[field * 2 + 1] = high;
+      if (this.openers.has(field)) decided = false;
+    }
+    if (!decided) {
+      const known: Facts = { ...facts, memory: () => undefined };
+      passed.open = this.aboutMemory.filter(
+        (number) => holds((this.compiled[number] as Compiled).rule.check, known) !== true,
+      );
+      passed.hostMode = hostMode;
+    }
+    if (before === undefined) this.passed.set(vmcs.at, passed);
+    vmcs.forgetChanges();
   }
 }
