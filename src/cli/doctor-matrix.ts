@@ -6,7 +6,7 @@
 import { bootMachine } from '../debugger/boot';
 import { diagnose, type Report } from '../debugger/doctor/report';
 import { endingOf } from '../debugger/endings';
-import { readSettings } from '../debugger/machine-options';
+import { flagOf, readSettings } from '../debugger/machine-options';
 import { Slices, yieldToHost } from '../debugger/slices';
 import type { MachineEvent } from '../machine/core/event';
 import type { Machine } from '../machine/pc';
@@ -14,7 +14,7 @@ import { factsOf } from '../machine/vmx/facts';
 import { presets } from '../x86/presets';
 import { instructionErrors } from '../x86/vmx/instruction-errors';
 import { DiskFiles } from './files-node';
-import { type Arguments, flagOf } from './options';
+import type { Arguments } from './options';
 import { writeOrComplain } from './result';
 
 /** A program that has not come to an end by then is stopped. */
@@ -37,7 +37,7 @@ export const matrix = async (path: string, given: Arguments): Promise<number> =>
   const launches: Launch[] = [];
   for (const { name } of presets) launches.push(await launch(path, name));
   const json = given.values.get('--json');
-  if (json !== '-') process.stdout.write(`${launches.flatMap(launchLines).join('\n')}\n`);
+  if (json !== '-') process.stdout.write(`${matrixLines(launches).join('\n')}\n`);
   if (json !== undefined) {
     const rows = launches.map(({ failed, ...rest }) => ({
       ...rest,
@@ -87,9 +87,23 @@ const run = async (machine: Machine): Promise<string> => {
   }
 };
 
-const NAME_WIDTH = 12;
+/** Models of which the same is to be said stand together. */
+const matrixLines = (launches: readonly Launch[]): string[] => {
+  const groups = new Map<string, { readonly cpus: string[]; readonly lines: readonly string[] }>();
+  for (const one of launches) {
+    const lines = launchLines(one);
+    const key = lines.join('\n');
+    const group = groups.get(key) ?? { cpus: [], lines };
+    group.cpus.push(one.cpu);
+    groups.set(key, group);
+  }
+  return [...groups.values()].flatMap(({ cpus, lines: [verdict, ...rules] }) => [
+    `${cpus.join(', ')}: ${verdict}`,
+    ...rules,
+  ]);
+};
 
-const launchLines = ({ cpu, vmx, entries, errors, failed, outcome }: Launch): string[] => {
+const launchLines = ({ vmx, entries, errors, failed, outcome }: Launch): string[] => {
   const counted = `${entries} ${entries === 1 ? 'entry' : 'entries'}`;
   const verdict = !vmx
     ? `no VT-x, ${outcome}`
@@ -97,7 +111,7 @@ const launchLines = ({ cpu, vmx, entries, errors, failed, outcome }: Launch): st
       ? `${counted}, ${outcome}`
       : `${counted}, then one fails (${failed.stage}), ${outcome}`;
   return [
-    `${cpu.padEnd(NAME_WIDTH)} ${verdict}`,
+    verdict,
     ...errors.map((error) => `    ${errorText(error)}`),
     ...(failed?.report?.findings ?? []).flatMap(({ rule, says }) => [`    ${rule.id}: ${says}`]),
     ...(failed !== undefined && failed.report === undefined ? failed.rules.map((rule) => `    ${rule}`) : []),

@@ -1,7 +1,7 @@
 /** Help, made from the tables of commands and options. */
 
-import { type MachineOption, machineOptions } from '../debugger/machine-options';
-import { type Command, commands, flagOf, usageOf } from './options';
+import { flagOf, type MachineOption, machineOptions } from '../debugger/machine-options';
+import { type Command, commands, usageOf } from './options';
 
 const WIDTH = 100;
 const INDENT = 28;

@@ -4,6 +4,7 @@
  */
 
 import {
+  flagOf,
   isList,
   type MachineOption,
   type MachineSettings,
@@ -130,10 +131,6 @@ export const commands: readonly Command[] = [
     operands: 1,
   },
 ];
-
-/** `maxInstructions` as `--max-instructions`. */
-export const flagOf = (name: OptionName): string =>
-  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** A command line, read: operands, options by flag, and the machine's options as they were given. */
 export interface Arguments {

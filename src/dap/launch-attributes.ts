@@ -1,6 +1,6 @@
 /** The attributes of launch.json: their schema, as package.json declares it, and what the adapter says of others. */
 
-import { launchProperties } from '../debugger/machine-options';
+import { flagOf, launchProperties, machineOptions } from '../debugger/machine-options';
 import { nearest } from '../debugger/nearest';
 
 const stopOnEntry = (description: string): object => ({ type: 'boolean', default: false, description });
@@ -39,6 +39,13 @@ const clientsOwn = new Set([
   ...['presentation', 'internalConsoleOptions', 'suppressMultipleSessionWarning', 'serverReadyAction'],
   ...['windows', 'osx', 'linux', 'order', 'hidden', 'adapterID', 'dap-server-path', 'program-to-start'],
 ]);
+
+/** Below, a setting is called as on the command line: `--load` is the attribute `load`. */
+export const inAttributes = (text: string): string =>
+  text.replace(/--[a-z-]+/g, (flag) => {
+    const option = machineOptions.find(({ name }) => flagOf(name) === flag);
+    return option === undefined ? flag : `\`${option.name}\``;
+  });
 
 /** One line about attributes that nobody reads; undefined when there are none. */
 export const unknownAttributes = (

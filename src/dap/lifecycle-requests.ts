@@ -9,7 +9,7 @@ import { restoreBreakpoints } from './breakpoint-requests';
 import { capabilities, capabilitiesFor } from './capabilities';
 import type { Context } from './context';
 import { Cancelled, type Handlers } from './handlers';
-import { attachAttributes, launchAttributes, unknownAttributes } from './launch-attributes';
+import { attachAttributes, inAttributes, launchAttributes, unknownAttributes } from './launch-attributes';
 import { launchEvents } from './launch-events';
 import type { Debuggee } from './left-machines';
 import { announceLoaded } from './modules';
@@ -208,18 +208,29 @@ const start = async (context: Context, args: Launch): Promise<Debuggee> => {
   if (program === undefined && settings.bios === undefined)
     throw new BadInput('program: which program? give the name of a file');
   const outlet = new Outlet(context);
-  const session = await Session.start({
-    files: context.files,
-    program: program ?? null,
-    settings,
-    sinks: { serial: outlet.put, console: outlet.put },
-    note: outlet.note,
-    noteEvent: outlet.noteEvent,
-    stepIntoInterrupts: args.stepIntoInterrupts === true,
-  });
+  const session = await inOurWords(
+    Session.start({
+      files: context.files,
+      program: program ?? null,
+      settings,
+      sinks: { serial: outlet.put, console: outlet.put },
+      note: outlet.note,
+      noteEvent: outlet.noteEvent,
+      stepIntoInterrupts: args.stepIntoInterrupts === true,
+    }),
+  );
   context.breakpoints.reserve(session);
   context.untilLeft.push(launchEvents(session, args));
   return { session, outlet, launched: args };
+};
+
+const inOurWords = async <Result>(work: Promise<Result>): Promise<Result> => {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof BadInput) throw new BadInput(inAttributes(error.message));
+    throw error;
+  }
 };
 
 const optionalText = (args: Launch, name: string): string | undefined => {

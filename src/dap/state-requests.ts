@@ -100,7 +100,9 @@ export const stateHandlers = (context: Context): Handlers => ({
         },
       };
     }
-    return { exceptionId: pause.reason, description, breakMode: 'always' };
+    if (pause.reason === 'ending' && pause.stop?.reason === 'no-progress')
+      return { exceptionId: 'no progress', description, breakMode: 'unhandled' };
+    throw new BadInput(`there was no exception: ${description}`);
   },
 });
 

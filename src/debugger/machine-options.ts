@@ -197,6 +197,10 @@ export interface MachineSettings {
   readonly noReboot: boolean;
 }
 
+/** `maxInstructions` as `--max-instructions`. */
+export const flagOf = (name: OptionName): string =>
+  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
 /** Values as they were given: text on the command line, JSON in launch.json. */
 export type RawSettings = Readonly<Partial<Record<OptionName, unknown>>>;
 

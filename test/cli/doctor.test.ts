@@ -84,9 +84,10 @@ test('--matrix launches a program on every processor model, and tells which rule
   writeFileSync(program, source.replace('dq 0x4822, 0x8b', 'dq 0x4822, 0x89'));
   const { status, stdout } = await run(program, '--matrix');
   expect(status).toBe(1);
-  expect(stdout).toMatch(/^haswell +0 entries, then one fails \(guest-state\)/m);
-  expect(stdout).toContain('    guest.tr.type: ');
-  expect(stdout).toMatch(/^core2 +no VT-x/m);
+  // What is the same on several of them is said once.
+  expect(stdout).toMatch(/^haswell, .*nehalem, .*: 0 entries, then one fails \(guest-state\)/m);
+  expect(stdout.split('    guest.tr.type: ')).toHaveLength(2);
+  expect(stdout).toMatch(/^core2: no VT-x/m);
   const fine = join(folder, 'fine.asm');
   writeFileSync(fine, source);
   const { status: entered, stdout: json } = await run(fine, '--matrix', '--json');

@@ -1,12 +1,12 @@
 /** docs/command-line.md, made from the tables that the command itself uses. */
 
 import { exitStatuses } from '../../src/cli/help';
-import { commands, flagOf, usageOf } from '../../src/cli/options';
+import { commands, usageOf } from '../../src/cli/options';
 import { ownCommands } from '../../src/cli/terminal/own-commands';
 import { consoleCommands } from '../../src/debugger/console/console';
 import { type EventRow, eventKinds, rowOf } from '../../src/debugger/events/kinds';
 import { lints } from '../../src/debugger/lints/lints';
-import { type MachineOption, machineOptions } from '../../src/debugger/machine-options';
+import { flagOf, type MachineOption, machineOptions } from '../../src/debugger/machine-options';
 import { type ExitReasonName, exitReasons } from '../../src/x86/vmx/exit-reasons';
 
 const eventLine = (kind: (typeof eventKinds)[number]): string => {

@@ -183,6 +183,12 @@ describe('what the client is told', () => {
     expect(client.console).toBe('no such attribute of a configuration: memry (did you mean memory?), zzzzzzzzzzzz\n');
   });
 
+  test('a file that is no program, with the attribute that would say what it is', async () => {
+    const client = await open('nothing');
+    const program = write('nothing.bin', 'nothing');
+    await expect(client.launch({ program })).rejects.toThrow(/for a flat binary give `load`$/);
+  });
+
   test('a chain of faults, as a group under its first line', async () => {
     const client = await open('bits 64\nlidt [none]\nud2\nnone: dw 0xfff\ndq 0x200000\n');
     const groups: unknown[] = [];

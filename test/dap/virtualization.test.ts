@@ -1,6 +1,7 @@
 /** VT-x through the protocol: filters with conditions, why it stopped, the VMCS as a tree, and edits of it. */
 
 import { readFileSync } from 'node:fs';
+import type { DebugProtocol } from '@vscode/debugprotocol';
 import { expect, test } from 'vitest';
 import { type Client, useGuests } from './client';
 
@@ -79,4 +80,44 @@ test('a refused entry stops at its own filter', async () => {
   const source = minimal.replace('dq 0x6820, 2 ', 'dq 0x6820, 0 ');
   const client = await launchWith([{ filterId: 'vmentry-failure' }], source);
   expect(await client.stopped()).toMatchObject({ reason: 'exception', text: expect.stringContaining('guest-state') });
+});
+
+const broken = readFileSync(new URL('../../examples/vmx/broken.asm', import.meta.url), 'utf8');
+
+test.each([
+  ['vmfail', 'VM-instruction error 7: VM entry with invalid control field(s)'],
+  ['vmentry-failure', 'VM entry refused by control.cr3-target-count'],
+])(
+  'at the filter %s the report of the doctor is a group in the console, and details of the exception',
+  async (filterId, exceptionId) => {
+    const client = await open(broken);
+    const outputs: DebugProtocol.OutputEvent['body'][] = [];
+    client.dap.on('output', ({ body }: DebugProtocol.OutputEvent) => outputs.push(body));
+    await client.launch({}, () => client.request('setExceptionBreakpoints', { filters: [filterId] }));
+    const stop = await client.stopped();
+    expect(stop).toMatchObject({ reason: 'exception', description: `Paused on ${exceptionId}` });
+    const [first, ...rest] = outputs.filter(({ category }) => category === 'console');
+    expect(first).toMatchObject({
+      group: 'start',
+      output: expect.stringMatching(/^3 of \d+ rules are broken: .*error 7/),
+    });
+    expect(rest.at(-1)).toMatchObject({ group: 'end' });
+    const report = rest.map(({ output }) => output).join('');
+    for (const rule of ['control.cr3-target-count', 'host.tr.selector.not-null', 'guest.interruptibility.sti-needs-if'])
+      expect(report).toContain(rule);
+    expect(report).toContain('to mend it: CR3_TARGET_COUNT = 0x4');
+    const info = await client.request('exceptionInfo', { threadId: 1 });
+    expect(info).toMatchObject({ exceptionId, breakMode: 'always', details: { typeName: filterId } });
+    // The same report as in the console.
+    expect(`${info.details?.stackTrace}\n`).toBe(`${first?.output}${report}`);
+  },
+);
+
+test('a failed entry that nobody asked for stops nothing, and there is no exception to tell of', async () => {
+  const client = await open(broken);
+  await client.launch({ stopOnEntry: true });
+  await client.stopped();
+  await expect(client.request('exceptionInfo', { threadId: 1 })).rejects.toThrow(/^there was no exception/);
+  await client.dap.continueRequest({ threadId: 1 });
+  expect(await client.event('exited')).toEqual({ exitCode: 15 });
 });
