@@ -5,39 +5,14 @@ import { describe, expect, test } from 'vitest';
 import { failedEntryLines } from '../../src/debugger/doctor/failed-entry';
 import { doctorLive } from '../../src/debugger/doctor/live';
 import { watchLints } from '../../src/debugger/lints/watch';
-import type { Session } from '../../src/debugger/session';
 import { explainExit } from '../../src/debugger/why/explain-exit';
 import { whyLast, whyNext } from '../../src/debugger/why/instruction';
-import type { EventKind } from '../../src/machine/core/event';
 import { control } from '../../src/machine/vmx/control-bits';
-import { debug } from '../debugger/guest-session';
-import { boot, type Guest } from '../guest';
-import {
-  DATA,
-  firstExit,
-  MISCONFIGURATION,
-  PD,
-  POINTER,
-  PT,
-  page,
-  put,
-  secondary,
-  tables,
-  VIOLATION,
-} from '../machine/vmx/ept-guest';
+import { boot } from '../guest';
 import { hypervisor, type Spec } from '../machine/vmx/hypervisor';
 import { entryCases } from './entries';
 import { handlerCases } from './handlers';
-
-/** A descriptor for INVEPT: zeros, and behind it zeros. */
-const NOTHING = 0x20_a000;
-
-const run = (source: string, record: readonly EventKind[]): Guest => {
-  const guest = boot(source, {}, record);
-  guest.run(1_000_000);
-  return guest;
-};
-const start = async (spec: Spec, cpu = 'haswell'): Promise<Session> => (await debug(hypervisor(spec), { cpu })).session;
+import { start } from './start';
 
 describe('entries that fail', () => {
   test.each(entryCases)('$name', async ({ spec, rule, also = [], fails = 'haswell', enters }) => {
@@ -60,42 +35,21 @@ describe('#UD in the guest', () => {
   test.each([
     ['INVPCID', 'xor eax, eax\n mov ebx, 0x207000\n invpcid rax, [rbx]', 'enable INVPCID', 12],
     ['RDTSCP', 'rdtscp', 'enable RDTSCP', 3],
-  ])('%s, by its control', async (_, text, title, bit) => {
+    ['XSAVES', 'mov ebx, 0x207000\n xsaves [rbx]', 'enable XSAVES/XRSTORS', 20],
+    ['TPAUSE', 'xor ecx, ecx\n db 0x66, 0x0f, 0xae, 0xf1', 'enable user wait and pause', 26],
+  ])('%s, by its control', async (name, text, title, bit) => {
     const session = await start({ guest: `mov qword [resume], done\n ${text}` });
+    const why = `"${title}" (secondary control bit ${bit}) is 0`;
+    session.events.break('vmentry', { temporary: true });
+    await session.continue();
+    while (!whyNext(session, 0).text.startsWith(name.toLowerCase())) await session.step(0, 'into', 'instruction');
+    expect(whyNext(session, 0).text).toContain('#UD: ');
+    expect(whyNext(session, 0).text).toContain(why);
     session.events.break('trap:#UD');
     expect(await session.continue()).toMatchObject({ reason: 'fault' });
-    expect(whyLast(session, 0).text).toContain(`"${title}" (secondary control bit ${bit}) is 0`);
-  });
-});
-
-describe('EPT', () => {
-  const read = `mov eax, [${DATA}]`;
-  test.each([
-    ['a large page split, and its bit 7 left in the entry of the table', put(PD + 16, PT | 0x87), 'ept.reserved'],
-    ['an entry to write and not to read', put(PT, page(DATA, 2)), 'ept.write-only'],
-    ['a memory type that does not exist', put(PT, DATA | 7 | (2 << 3)), 'ept.memory-type'],
-  ])('%s', (_, change, rule) => {
-    expect(firstExit(read, change)).toMatchObject({ reason: MISCONFIGURATION, cause: { rule } });
-  });
-  test('a map that is too small', () => {
-    expect(firstExit('mov eax, [0x40000000]', '')).toMatchObject({
-      reason: VIOLATION,
-      guestPhysical: 0x4000_0000n,
-      cause: { rule: 'ept.violation' },
-    });
-  });
-  test('an entry changed without INVEPT: the old translation is used, and told beside the new one', () => {
-    const spec: Spec = {
-      guest: `${read}\n cpuid\n ${read}`,
-      secondary: secondary.ept | secondary.vpid,
-      fields: { EPT_POINTER: POINTER, VIRTUAL_PROCESSOR_ID: 1 },
-      setup: tables,
-      onExit: put(PT, page(DATA + 0x1000)),
-    };
-    const { events } = run(hypervisor(spec), ['stale']);
-    expect(events).toMatchObject([{ linear: BigInt(DATA), cached: BigInt(DATA), fresh: BigInt(DATA + 0x1000) }]);
-    const invalidated = { ...spec, onExit: `${spec.onExit} mov eax, 2\n mov rsi, ${NOTHING}\n invept rax, [rsi]\n` };
-    expect(run(hypervisor(invalidated), ['stale']).events).toEqual([]);
+    expect(whyLast(session, 0).text).toContain(why);
+    await session.step(0, 'into', 'instruction');
+    expect(whyLast(session, 0).text).toContain(why);
   });
 });
 

@@ -18,10 +18,14 @@ const guest = 'nop';
 const IF = 0x200;
 const TF = 0x100;
 /** The host writes a field as it is, without asking the capability MSRs. */
-const raw = (encoding: number, value: number): string =>
+export const raw = (encoding: number, value: number): string =>
   `mov edx, ${encoding}\n mov eax, ${value}\n vmwrite rdx, rax\n jbe broken`;
 const ENABLE_INVPCID = 1 << 12;
 const LOAD_EFER = 1 << 15;
+
+const EPT_ONLY = { EPT_POINTER: 0x30_001e };
+/** CR0 without PG, which an unrestricted guest may have. */
+const NO_PAGING = 'mov rax, cr0\n btr rax, 31\n mov edx, 0x6800\n vmwrite rdx, rax';
 
 export const entryCases: readonly EntryCase[] = [
   {
@@ -74,6 +78,22 @@ export const entryCases: readonly EntryCase[] = [
     rule: 'guest.ia-32e-needs-pae',
   },
   {
+    name: 'CR0.PG off under "IA-32e mode guest"',
+    spec: { guest, secondary: control.enableEpt | control.unrestricted, setup: NO_PAGING, fields: EPT_ONLY },
+    rule: 'guest.ia-32e-needs-paging',
+  },
+  {
+    name: 'unrestricted guest where the processor has none',
+    spec: {
+      guest,
+      secondary: control.enableEpt,
+      setup: raw(0x401e, control.enableEpt | control.unrestricted),
+      fields: EPT_ONLY,
+    },
+    rule: 'control.secondary.allowed',
+    fails: 'nehalem',
+  },
+  {
     name: 'CR4 of a guest without VMXE',
     spec: { guest, fields: { GUEST_CR4: 0x20 } },
     rule: 'guest.cr4.fixed',
@@ -83,6 +103,12 @@ export const entryCases: readonly EntryCase[] = [
     spec: { guest, fields: { VMCS_LINK_POINTER: 0xffffffff } },
     rule: 'guest.link-pointer.aligned',
     also: ['guest.link-pointer.revision'],
+  },
+  {
+    name: 'one rule of each kind at once: the processor stops at the first, the doctor lists all',
+    spec: { guest, fields: { CR3_TARGET_COUNT: 5, HOST_TR_SELECTOR: 0, GUEST_CR3: (1n << 63n) | 0x91000n } },
+    rule: 'control.cr3-target-count',
+    also: ['host.tr.selector.not-null', 'guest.cr3.width'],
   },
   {
     name: 'a single step that is due and not pending',

@@ -2,13 +2,15 @@
 
 import { type Instruction, Mnemonic } from 'iced-x86';
 import { Fault } from '../../machine/core/fault';
+import { planOf } from '../../machine/core/plan';
 import type { Cpu } from '../../machine/cpu/cpu';
-import { supportsInstruction } from '../../machine/cpu/slow-instructions';
+import { isSlow, supportsInstruction } from '../../machine/cpu/slow-instructions';
 import type { Vmx } from '../../machine/vmx/vmx';
 import { exception } from '../../x86/exceptions';
 import { explain, explainFault, type FaultInWords, vectorName } from '../explain';
 import { reasonItems } from '../inspect/faults';
 import type { Item } from '../item';
+import { bitness } from '../vcpu-view';
 import { receiver } from './exceptions';
 import { gateText } from './gates';
 
@@ -42,11 +44,14 @@ export const refused = (vmx: Vmx | undefined, fault: Fault): Answer =>
 export const trapped = (vmx: Vmx | undefined, trap: FaultInWords): Answer =>
   answer(`${explainFault(trap)}${inGuest(vmx, { ...trap, errorCode: trap.errorCode })}`, reasonItems(trap.why));
 
-/** An instruction that the processor does not have, or that is none. */
+/** An instruction that the processor or this machine does not have, or that is none. */
 export const undefinedOpcode = (cpu: Cpu, instruction: Instruction): Fault | undefined => {
   if (undefinedByName.has(instruction.mnemonic)) return new Fault(exception.UD, { rule: 'opcode.undefined' });
-  if (supportsInstruction(cpu, instruction)) return undefined;
-  return new Fault(exception.UD, { rule: 'opcode.feature', instruction: mnemonic(instruction).toLowerCase() });
+  const name = mnemonic(instruction).toLowerCase();
+  if (!supportsInstruction(cpu, instruction))
+    return new Fault(exception.UD, { rule: 'opcode.feature', instruction: name });
+  if (isSlow(instruction) || planOf(instruction, bitness(cpu.state)) !== null) return undefined;
+  return new Fault(exception.UD, { rule: 'opcode.not-implemented', instruction: name });
 };
 
 const undefinedByName: ReadonlySet<Mnemonic> = new Set([Mnemonic.INVALID, Mnemonic.Ud0, Mnemonic.Ud1, Mnemonic.Ud2]);

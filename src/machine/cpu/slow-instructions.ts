@@ -329,6 +329,9 @@ export const supportsInstruction = (cpu: Cpu, instruction: Instruction): boolean
   return feature === undefined || cpu.model.has(feature);
 };
 
+/** Is there a row for it? What has none, and no definition in the core either, is #UD. */
+export const isSlow = ({ mnemonic }: Instruction): boolean => transfers.has(mnemonic) || rows.has(mnemonic);
+
 const LONGEST = 15;
 const PREFIXES: ReadonlySet<number> = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]);
 
