@@ -22,10 +22,11 @@ export const doctor: Run = async (given) => {
     return matrix(path, given);
   }
   const processor = await processorNamed(new DiskFiles(), given.values.get('--cpu') ?? 'haswell');
-  const { dump, report, lines } = doctorDump(textOf(path), processor);
+  const { dump, report, title, decoded, findings } = doctorDump(textOf(path), processor);
   for (const { line, says } of dump.problems) complain(`${path}:${line}: ${says}`);
   const json = given.values.get('--json');
-  if (json !== '-') process.stdout.write(`${lines.join('\n')}\n`);
+  // The findings last: in a terminal the end is what stays in view.
+  if (json !== '-') process.stdout.write(`${[title, '', ...decoded, ...findings].join('\n')}\n`);
   if (json !== undefined) {
     const text = `${JSON.stringify(reportJson(report, dump.fields), null, 2)}\n`;
     if (json === '-') process.stdout.write(text);

@@ -12,7 +12,7 @@ import { virtualizationFilters } from './virtualization-filters';
 
 const ALL = 'all';
 const EVENT = 'event';
-const CONDITION = 'an expression, for example: error_code == 2 && cr2 < 0x1000';
+const CONDITION = 'for example: error_code == 2 && cr2 < 0x1000';
 
 const raised: readonly ExceptionRow[] = exceptions.filter(({ mnemonic }) => mnemonic !== 'NMI');
 
@@ -31,19 +31,20 @@ export const exceptionFilters = (): DebugProtocol.ExceptionBreakpointsFilter[] =
     supportsCondition: true,
     conditionDescription: 'an event, for example: msr:IA32_LSTAR:w if value != 0',
   },
+  // Before the vectors: they are many, and the list of a client is short.
+  ...virtualizationFilters.map(({ event, label, description, example }) => ({
+    filter: event,
+    label,
+    description,
+    supportsCondition: true,
+    conditionDescription: `for example: ${example}`,
+  })),
   ...raised.map(({ mnemonic, name }) => ({
     filter: mnemonic,
     label: `${mnemonic} ${name}`,
     description: `Stops before a ${mnemonic} is delivered.`,
     supportsCondition: true,
     conditionDescription: CONDITION,
-  })),
-  ...virtualizationFilters.map(({ event, label, description, example }) => ({
-    filter: event,
-    label,
-    description,
-    supportsCondition: true,
-    conditionDescription: `an expression, for example: ${example}`,
   })),
 ];
 

@@ -1,13 +1,18 @@
-/** The command "Doctor": judges the VMCS dump in the editor, marks what is broken at its lines, and shows the report beside it. */
+/**
+ * The command "Doctor": judges the VMCS dump in the editor, marks what is broken at its lines, and shows the report beside it.
+ * Both follow what is edited in the dump, as long as it is open.
+ */
 
 import * as vscode from 'vscode';
-import { doctorDump } from '../debugger/doctor/dump-report';
+import { type DumpReport, doctorDump } from '../debugger/doctor/dump-report';
 import { BadInput } from '../program/program';
 import type { Preset } from '../x86/cpuid';
 import { presets } from '../x86/presets';
-import { diagnosticsOf } from './doctor-diagnostics';
+import { diagnosticsOf, type Mark } from './doctor-diagnostics';
 
 const SCHEME = 'ringside-doctor';
+/** The language of reports, for which package.json sets how the editor shows them. */
+const LANGUAGE = 'ringside-report';
 
 /** Reports by the path of their document; VS Code asks for the text when it shows one. */
 class Reports implements vscode.TextDocumentContentProvider {
@@ -33,13 +38,72 @@ const chooseProcessor = async (): Promise<Preset | undefined> => {
   return picked?.preset;
 };
 
+/** What is broken first: an editor shows the beginning of a text. */
+const reportOf = ({ title, findings, decoded }: DumpReport): string =>
+  [title, '', ...findings, '', ...decoded].join('\n');
+
+const markOf = (document: vscode.TextDocument, { line, message, broken }: Mark): vscode.Diagnostic => {
+  const { firstNonWhitespaceCharacterIndex: from, range } = document.lineAt(line);
+  const severity = broken ? vscode.DiagnosticSeverity.Error : vscode.DiagnosticSeverity.Warning;
+  const mark = new vscode.Diagnostic(range.with(range.start.with({ character: from })), message, severity);
+  mark.source = 'ringside doctor';
+  return mark;
+};
+
+/** The dumps that are open and judged. */
+class Patients {
+  private readonly processors = new Map<string, Preset>();
+  private readonly reports = new Reports();
+  private readonly problems = vscode.languages.createDiagnosticCollection('ringside doctor');
+  readonly subscriptions: vscode.Disposable[] = [
+    this.problems,
+    vscode.workspace.registerTextDocumentContentProvider(SCHEME, this.reports),
+    vscode.workspace.onDidChangeTextDocument(({ document }) => {
+      const preset = this.processors.get(document.uri.toString());
+      if (preset !== undefined) this.judge(document, preset);
+    }),
+    vscode.workspace.onDidCloseTextDocument(({ uri }) => {
+      this.processors.delete(uri.toString());
+      this.problems.delete(uri);
+    }),
+  ];
+
+  async admit(document: vscode.TextDocument, preset: Preset): Promise<void> {
+    const refusal = this.judge(document, preset);
+    if (refusal !== undefined) {
+      void vscode.window.showErrorMessage(`Ringside: ${refusal}`);
+      return;
+    }
+    this.processors.set(document.uri.toString(), preset);
+    const report = await vscode.workspace.openTextDocument(reportUri(document));
+    await vscode.languages.setTextDocumentLanguage(report, LANGUAGE);
+    await vscode.window.showTextDocument(report, { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true });
+  }
+
+  /** @returns why it cannot be judged */
+  private judge(document: vscode.TextDocument, preset: Preset): string | undefined {
+    try {
+      const found = doctorDump(document.getText(), preset);
+      const marks = diagnosticsOf(found).map((mark) => markOf(document, mark));
+      this.problems.set(document.uri, marks);
+      this.reports.put(reportUri(document), reportOf(found));
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof BadInput)) throw error;
+      this.problems.delete(document.uri);
+      this.reports.put(reportUri(document), `${error.message}\n`);
+      return error.message;
+    }
+  }
+}
+
+const reportUri = ({ uri }: vscode.TextDocument): vscode.Uri =>
+  vscode.Uri.from({ scheme: SCHEME, path: `${uri.path}.report.txt` });
+
 export const registerDoctor = (context: vscode.ExtensionContext): void => {
-  const reports = new Reports();
-  const problems = vscode.languages.createDiagnosticCollection('ringside doctor');
+  const patients = new Patients();
   context.subscriptions.push(
-    problems,
-    vscode.workspace.registerTextDocumentContentProvider(SCHEME, reports),
-    vscode.workspace.onDidCloseTextDocument(({ uri }) => problems.delete(uri)),
+    ...patients.subscriptions,
     vscode.commands.registerCommand('ringside.doctor', async (file?: vscode.Uri, cpu?: string) => {
       const document =
         file === undefined ? vscode.window.activeTextEditor?.document : await vscode.workspace.openTextDocument(file);
@@ -48,30 +112,7 @@ export const registerDoctor = (context: vscode.ExtensionContext): void => {
         return;
       }
       const preset = presets.find(({ name }) => name === cpu) ?? (await chooseProcessor());
-      if (preset === undefined) return;
-      try {
-        const found = doctorDump(document.getText(), preset);
-        problems.set(
-          document.uri,
-          diagnosticsOf(found).map(({ line, message, broken }) => {
-            const mark = new vscode.Diagnostic(
-              document.lineAt(line).range,
-              message,
-              broken ? vscode.DiagnosticSeverity.Error : vscode.DiagnosticSeverity.Warning,
-            );
-            mark.source = 'ringside doctor';
-            return mark;
-          }),
-        );
-        const report = vscode.Uri.from({ scheme: SCHEME, path: `${document.uri.path}.report.txt` });
-        reports.put(report, `${found.lines.join('\n')}\n`);
-        const shown = await vscode.workspace.openTextDocument(report);
-        await vscode.window.showTextDocument(shown, { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true });
-      } catch (error) {
-        if (!(error instanceof BadInput)) throw error;
-        problems.delete(document.uri);
-        void vscode.window.showErrorMessage(`Ringside: ${error.message}`);
-      }
+      if (preset !== undefined) await patients.admit(document, preset);
     }),
   );
 };

@@ -11,8 +11,8 @@ import { dumpCases } from './dumps';
 const sample = (name: string): string => readFileSync(new URL(`../doctor/dumps/${name}`, import.meta.url), 'utf8');
 
 const judge = (text: string, cpu: string) => {
-  const { report, dump, lines } = doctorDump(text, presetNamed(cpu) as Preset);
-  return { lines: lines.join('\n'), failing: reportJson(report, dump.fields).failing };
+  const { report, dump, findings } = doctorDump(text, presetNamed(cpu) as Preset);
+  return { lines: findings.join('\n'), failing: reportJson(report, dump.fields).failing };
 };
 
 test.each(['kvm-4.4-plain.txt', 'xen-4.4-serial.txt'])('%s itself breaks no rule', (name) => {

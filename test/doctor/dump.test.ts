@@ -44,11 +44,11 @@ test.each([
 });
 
 test('a field that a dump omits is not guessed: the rules about it are undecided', () => {
-  const { report, lines } = judged('kvm-4.4-plain.txt');
+  const { report, findings } = judged('kvm-4.4-plain.txt');
   const undecided = report.undecided.map(({ id }) => id);
   expect(undecided).toContain('guest.link-pointer.aligned');
   expect(undecided).toContain('control.cr3-target-count');
-  expect(lines.join('\n')).toMatch(/Not in the dump: .*VMCS_LINK_POINTER/);
+  expect(findings.join('\n')).toMatch(/Not in the dump: .*VMCS_LINK_POINTER/);
   expect(report.decided + undecided.length).toBe(entryRules.length);
 });
 

@@ -44,7 +44,8 @@ test('breakpoints can be set in every language in which F5 offers the debugger',
 
 test('files that the manifest names exist', () => {
   const { languages, grammars } = manifest.contributes;
-  const named = [...languages.map(({ configuration }) => configuration), ...grammars.map(({ path }) => path)];
+  const configurations = languages.flatMap(({ configuration }) => configuration ?? []);
+  const named = [...configurations, ...grammars.map(({ path }) => path)];
   expect(named.filter((path) => !existsSync(path))).toEqual([]);
 });
 

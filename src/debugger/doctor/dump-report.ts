@@ -12,7 +12,12 @@ import { reportLines } from './report-lines';
 export interface DumpReport {
   readonly dump: Dump;
   readonly report: Report;
-  readonly lines: readonly string[];
+  /** Whose dump it is, and the processor that judges it. */
+  readonly title: string;
+  /** The VMCS, decoded. */
+  readonly decoded: readonly string[];
+  /** What is broken, and how much could be decided. */
+  readonly findings: readonly string[];
 }
 
 /** @throws BadInput where nothing of a VMCS can be found, or the processor has no VT-x */
@@ -28,11 +33,8 @@ export const doctorDump = (text: string, preset: Preset): DumpReport => {
   return {
     dump,
     report,
-    lines: [
-      `${dump.form === 'text' ? 'A VMCS as text' : `A VMCS dump of ${dump.form}`}, ${dump.fields.size} fields, judged for ${preset.title}.`,
-      '',
-      ...decodedLines(dump.fields),
-      ...reportLines(report, { missing }),
-    ],
+    title: `${dump.form === 'text' ? 'A VMCS as text' : `A VMCS dump of ${dump.form}`}, ${dump.fields.size} fields, judged for ${preset.title}.`,
+    decoded: decodedLines(dump.fields),
+    findings: reportLines(report, { missing }),
   };
 };
