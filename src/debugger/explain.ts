@@ -37,17 +37,23 @@ const bitTables: Readonly<Record<string, RegisterBits>> = {
 /** Names of the bits that decide in entries of paging structures. Intel SDM vol. 3, "Paging". */
 const entryBits: Readonly<Record<number, string>> = { 0: 'P', 1: 'R/W', 2: 'U/S', 7: 'PS', 63: 'XD' };
 
+/** Rules of the IDT are about a vector: what is kept of it is the error code that would name it. */
+export const vectorOfRule = ({ rule, selector }: Reason): number | undefined =>
+  selector !== undefined && rule.startsWith('idt.') ? selector >>> 3 : undefined;
+
 /** What was looked at: `PTE 0x83 at 0x93000`, `selector 0x1b`, `CR4 bit 20 (SMEP)`. */
 const evidence = (why: Reason): string[] => {
   const { selector, entry, entryAddress, level, linear, register, bit, value, instruction } = why;
   const found: string[] = [];
   if (instruction !== undefined) found.push(instruction);
   if (linear !== undefined) found.push(`linear address ${hex(linear)}`);
-  if (selector !== undefined) found.push(`selector ${hex(selector)}`);
+  const vector = vectorOfRule(why);
+  if (vector !== undefined) found.push(`vector ${hex(vector)}`);
+  else if (selector !== undefined) found.push(`selector ${hex(selector)}`);
   if (entry !== undefined) {
     const where = entryAddress === undefined ? '' : ` at ${hex(entryAddress)}`;
     const which = level === undefined || bit === undefined || register !== undefined ? '' : bitOfEntry(entry, bit);
-    found.push(`${level ?? 'descriptor'} ${hex(entry)}${where}${which}`);
+    found.push(`${level ?? (vector === undefined ? 'descriptor' : 'gate')} ${hex(entry)}${where}${which}`);
   }
   if (register !== undefined && controlOf(register) !== undefined) found.push(controlText(register, 0));
   else if (register !== undefined) {

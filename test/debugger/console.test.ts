@@ -51,6 +51,37 @@ cell:   dq 0x1122334455667788
 message: db "Hello", 10, 0
 `;
 
+describe('breakpoints that are turned off', () => {
+  test('stay in the list, with their number and hits, and stop again when they are turned on', async () => {
+    const { say } = await open(counting);
+    await say('break double');
+    await say('break cpuid');
+    await say('watch eax');
+    expect(await say('continue')).toEqual(['breakpoint 1']);
+    expect(await say('disable 1 3')).toEqual([]);
+    expect((await say('breakpoints')).map((line) => line.replace(/^(\d+) .*?(, .*)?$/, '$1$2'))).toEqual([
+      '1, disabled, hit 1 time',
+      '2',
+      '3, disabled',
+    ]);
+    await say('enable 1');
+    expect(await say('continue')).toEqual(['breakpoint 1']);
+    expect((await say('breakpoints'))[0]).toMatch(/, hit 2 times$/);
+    await say('disable');
+    expect(await say('continue')).toEqual([expect.stringContaining('halted')]);
+  });
+
+  test('events too, and across a restart', async () => {
+    const { say } = await open('bits 64\nmov ecx, 2\n.loop: xor eax, eax\npush rcx\ncpuid\npop rcx\nloop .loop\nhlt\n');
+    await say('break cpuid');
+    expect(await say('continue')).toEqual([expect.stringMatching(/^cpuid leaf 0x0/)]);
+    await say('disable 1');
+    await say('restart');
+    expect(await say('continue')).toEqual([expect.stringContaining('halted')]);
+    expect(await say('enable 7')).toEqual(['refused: there is no breakpoint 7']);
+  });
+});
+
 describe('lines', () => {
   test('a line that begins with no command is an expression, or sets a place', async () => {
     const { say } = await open(counting);

@@ -10,8 +10,10 @@ describe('explain', () => {
     const text = explain({ rule, selector: 0x1b, linear: 0xffff_8000_0000_1000n });
     expect(text).not.toMatch(/[{}]/);
     const link = Object.hasOwn(executionRules, rule) ? ':' : '; the rule:';
+    // What is kept of a vector is the error code that names it.
+    const evidence = rule.startsWith('idt.') ? 'vector 0x3' : 'selector 0x1b';
     if (!rules[rule].says.includes('{'))
-      expect(text).toBe(`linear address 0xffff800000001000, selector 0x1b${link} ${rules[rule].says} [${rule}]`);
+      expect(text).toBe(`linear address 0xffff800000001000, ${evidence}${link} ${rules[rule].says} [${rule}]`);
     expect(sectionOf({ rule })).toMatch(/SDM vol\. [1-4]|APM vol\. [1-5]/);
   });
 
@@ -23,6 +25,11 @@ describe('explain', () => {
       'selector 0x1b: offset 0x10000 is beyond the limit of the segment register [segment.limit]',
     );
   });
+
+  test('a gate is named by its vector, not by the error code', () =>
+    expect(explain({ rule: 'idt.type', selector: 0x72, entry: 0n, entryAddress: 0x5000n })).toMatch(
+      /^vector 0xe, gate 0x0 at 0x5000; the rule: /,
+    ));
 
   test('the entry and the bit that decided are named', () =>
     expect(

@@ -93,16 +93,31 @@ const isRegister = ({ session, vcpu }: ConsoleContext, name: string): boolean =>
 
 const remove = (console: ConsoleContext, argument: string): Output => {
   const { session, stops } = console;
-  const ids =
-    argument === ''
-      ? idsOf(session)
-      : argument.split(/[\s,]+/).map((text) => readCount(text, 'the number of a breakpoint'));
+  const ids = argument === '' ? idsOf(session) : readIds(argument);
   for (const id of ids) stops.remove(session, id);
   return lines();
 };
 
+const readIds = (argument: string): number[] =>
+  argument.split(/[\s,]+/).map((text) => readCount(text, 'the number of a breakpoint'));
+
 const completeIds = ({ session }: ConsoleContext, argument: string): readonly Completion[] =>
   starting(/\S*$/.exec(argument)?.[0] ?? '', idsOf(session).map(String), 'value');
+
+const turn = (enabled: boolean): Command => ({
+  names: [enabled ? 'enable' : 'disable'],
+  usage: '[N …]',
+  help: enabled
+    ? 'Turns breakpoints on again, by number, or all.'
+    : 'Turns breakpoints off, by number, or all; they stay.',
+  complete: completeIds,
+  run: (console, argument) => {
+    const { session, stops } = console;
+    const ids = argument === '' ? stops.ids : readIds(argument);
+    for (const id of ids) stops.turn(session, id, enabled);
+    return lines();
+  },
+});
 
 const list = ({ session }: ConsoleContext): Output => lines(...stopLines(session));
 
@@ -157,6 +172,8 @@ export const breakpointCommands: readonly Command[] = [
     complete: completeIds,
     run: remove,
   },
+  turn(false),
+  turn(true),
   {
     names: ['breakpoints'],
     usage: '',

@@ -40,6 +40,29 @@ export class Stops {
       throw new BadInput(`there is no breakpoint ${id}`);
   }
 
+  /** Turns one on or off; it keeps its number, its place and its count of hits. @throws BadInput */
+  turn(session: Session, id: number, enabled: boolean): void {
+    const request = this.placed.get(id);
+    if (request === undefined)
+      throw new BadInput(
+        idsOf(session).includes(id)
+          ? `breakpoint ${id} was not set in this console: whoever set it turns it off`
+          : `there is no breakpoint ${id}`,
+      );
+    const { breakpoints } = session;
+    const before = breakpoints.list().find((one) => one.id === id);
+    const turned = { ...request, options: { ...request.options, enabled } };
+    arm(session, turned, () => before?.places ?? [], id);
+    const now = breakpoints.list().find((one) => one.id === id);
+    if (now !== undefined) now.hits = before?.hits ?? 0;
+    this.placed.set(id, turned);
+  }
+
+  /** The numbers of those that were set here. */
+  get ids(): number[] {
+    return [...this.placed.keys()];
+  }
+
   /** Sets all of them on another machine. What cannot be set there is told, and gone. */
   restore(session: Session, resolve: Resolve, problem: (text: string) => void): void {
     for (const [id, request] of this.placed) {
@@ -99,6 +122,7 @@ export const detailsOf = ({
   hitCondition,
   logMessage,
   temporary,
+  enabled,
   hits = 0,
 }: TriggerOptions & { readonly hits?: number }): string =>
   [
@@ -106,6 +130,7 @@ export const detailsOf = ({
     hitCondition === undefined ? '' : ` hits ${hitCondition}`,
     logMessage === undefined ? '' : ` log ${logMessage}`,
     temporary === true ? ', once' : '',
+    enabled === false ? ', disabled' : '',
     hits === 0 ? '' : `, hit ${hits} ${hits === 1 ? 'time' : 'times'}`,
   ].join('');
 

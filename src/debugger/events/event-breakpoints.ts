@@ -210,7 +210,7 @@ export class EventBreakpoints {
 
   private listen(): void {
     this.unsubscribe();
-    const all = [...this.armed.values()];
+    const all = [...this.armed.values()].filter(({ enabled }) => enabled !== false);
     this.machine.stopOnFault = all.some(({ kind, isPlain }) => aboutFaults.has(kind) && !isPlain)
       ? this.judgeFault
       : undefined;

@@ -6,7 +6,7 @@
 import type { FaultRecord, MachineEvent } from '../../machine/core/event';
 import type { Reason } from '../../machine/core/fault';
 import { hex, linear } from '../../x86/address';
-import { explain, faultTitle, sectionOf, vectorName } from '../explain';
+import { explain, faultTitle, sectionOf, vectorName, vectorOfRule } from '../explain';
 import type { Item } from '../item';
 import type { ProgramInfo } from '../program-info';
 import { recollectionOf } from './recollection';
@@ -51,6 +51,7 @@ export const chainItems = (chain: readonly FaultRecord[], info: ProgramInfo): It
 /** The rule that decided, and what it was decided on. */
 export const reasonItems = (why: Reason): Item[] => {
   const section = sectionOf(why);
+  const vector = vectorOfRule(why);
   const number = (name: string, bits: bigint | number | undefined, more: Partial<Item> = {}): Item[] =>
     bits === undefined ? [] : [{ name, bits: BigInt(bits), ...more }];
   return [
@@ -61,8 +62,8 @@ export const reasonItems = (why: Reason): Item[] => {
       size: 8,
       ...(why.linear === undefined ? {} : { memory: { space: 'linear', address: why.linear } }),
     }),
-    ...number('selector', why.selector, { size: 2 }),
-    ...number(why.level ?? 'descriptor', why.entry, { size: 8 }),
+    ...(vector === undefined ? number('selector', why.selector, { size: 2 }) : number('vector', vector, { size: 1 })),
+    ...number(why.level ?? (vector === undefined ? 'descriptor' : 'gate'), why.entry, { size: 8 }),
     ...number('entry at', why.entryAddress, {
       size: 8,
       ...(why.entryAddress === undefined
