@@ -4,10 +4,11 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { doctorDump } from '../debugger/doctor/dump-report';
+import { type DumpReport, doctorDump } from '../debugger/doctor/dump-report';
 import { reportJson } from '../debugger/doctor/json';
 import { processorNamed } from '../program/processor';
 import { BadInput } from '../program/program';
+import type { Preset } from '../x86/cpuid';
 import type { Run } from './dispatch';
 import { DiskFiles } from './files-node';
 import { complain, writeOrComplain } from './result';
@@ -22,7 +23,7 @@ export const doctor: Run = async (given) => {
     return matrix(path, given);
   }
   const processor = await processorNamed(new DiskFiles(), given.values.get('--cpu') ?? 'haswell');
-  const { dump, report, title, decoded, findings } = doctorDump(textOf(path), processor);
+  const { dump, report, title, decoded, findings } = judged(path, processor);
   for (const { line, says } of dump.problems) complain(`${path}:${line}: ${says}`);
   const json = given.values.get('--json');
   // The findings last: in a terminal the end is what stays in view.
@@ -34,6 +35,17 @@ export const doctor: Run = async (given) => {
   }
   if (report.findings.length > 0) return BROKEN;
   return given.values.has('--strict') && report.undecided.length > 0 ? UNDECIDED : 0;
+};
+
+/** @throws BadInput with the file's name */
+const judged = (path: string, processor: Preset): DumpReport => {
+  const text = textOf(path);
+  try {
+    return doctorDump(text, processor);
+  } catch (error) {
+    if (!(error instanceof BadInput) || processor.vmx === undefined) throw error;
+    throw new BadInput(`${path}: ${error.message}; a program is launched by --matrix`);
+  }
 };
 
 /** @throws BadInput */

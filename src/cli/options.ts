@@ -109,7 +109,8 @@ export const commands: readonly Command[] = [
       { flag: '--strict', description: 'Exit status 3 when a rule cannot be decided because the dump lacks fields.' },
       {
         flag: '--matrix',
-        description: 'FILE is a program: launches it on every processor model and says which VM entries fail where.',
+        description:
+          'FILE is a program: launches it on every processor model, or on that of --cpu, and says which VM entries fail where.',
       },
     ],
     operands: 1,

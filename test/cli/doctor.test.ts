@@ -74,7 +74,7 @@ test('lines that are not understood are told with file and line', async () => {
 test('what is no dump, or is not there, is refused', async () => {
   const file = join(folder, 'nothing.txt');
   writeFileSync(file, 'nothing\n');
-  await expect(run(file)).rejects.toThrow('no VMCS was found');
+  await expect(run(file)).rejects.toThrow(/^.*nothing\.txt: no VMCS was found.*; a program is launched by --matrix$/);
   await expect(run(join(folder, 'missing'))).rejects.toThrow('cannot be read (ENOENT)');
 });
 
@@ -88,9 +88,27 @@ test('--matrix launches a program on every processor model, and tells which rule
   expect(stdout).toMatch(/^haswell, .*nehalem, .*: 0 entries, then one fails \(guest-state\)/m);
   expect(stdout.split('    guest.tr.type: ')).toHaveLength(2);
   expect(stdout).toMatch(/^core2: no VT-x/m);
+  const one = await run(program, '--matrix', '--cpu', 'nehalem', '--json');
+  expect(JSON.parse(one.stdout)).toMatchObject([{ cpu: 'nehalem', failed: { rules: ['guest.tr.type'] } }]);
   const fine = join(folder, 'fine.asm');
   writeFileSync(fine, source);
   const { status: entered, stdout: json } = await run(fine, '--matrix', '--json');
   expect(entered).toBe(0);
   expect(JSON.parse(json).find(({ cpu }: { cpu: string }) => cpu === 'haswell')).toMatchObject({ entries: 2 });
+});
+
+test('--matrix tells why a program did not come to a VM entry', async () => {
+  const source = readFileSync('examples/vmx/minimal.asm', 'utf8');
+  const launched = async (from: string, to: string): Promise<string> => {
+    expect(source).toContain(from);
+    const program = join(folder, 'early.asm');
+    writeFileSync(program, source.replace(from, to));
+    return (await run(program, '--matrix', '--cpu', 'haswell')).stdout;
+  };
+  expect(await launched('or rax, 1 << 13', 'or rax, 0')).toMatch(
+    /^haswell: 0 entries, triple-fault\n {4}1\. #UD .*VMXON runs with CR4\.VMXE = 1/,
+  );
+  expect(await launched('mov [vmxon_region], eax', 'nop')).toMatch(
+    /^haswell: 0 entries, guest-exit\n {4}vmxon .*must be the revision identifier 0x12/,
+  );
 });
