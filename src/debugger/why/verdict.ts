@@ -78,14 +78,14 @@ const byControls = ({ vmx, given, exitIf }: Asked): string[] => {
   );
 };
 
-/** The bit of a bitmap, if all of them were 1. */
-const byBitmap = ({ exitIf }: Asked): string[] => {
-  const cause = exitIf({ byte: 0xff })?.cause;
-  if (cause?.bitmapByte === undefined || cause.bit === undefined) return [];
-  const what = `${cause.field === 'MSR_BITMAP' ? 'MSR' : 'port'} ${hex(cause.value ?? 0n)}`;
-  const control = cause.control === undefined ? '' : `; ${controlText(cause.control, 1)}`;
-  return [`${bitmapBitText(cause.bitmapByte, cause.bit)} is 0 (${cause.field}, for ${what}${control})`];
-};
+/** The bits of a bitmap: one for each port of the access, or the MSR's. */
+const byBitmap = ({ exitIf }: Asked): string[] =>
+  Array.from({ length: 8 }, (_, bit) => exitIf({ byte: 1 << bit })?.cause).flatMap((cause) => {
+    if (cause?.bitmapByte === undefined || cause.bit === undefined) return [];
+    const what = `${cause.field === 'MSR_BITMAP' ? 'MSR' : 'port'} ${hex(cause.value ?? 0n)}`;
+    const control = cause.control === undefined ? '' : `; ${controlText(cause.control, 1)}`;
+    return [`${bitmapBitText(cause.bitmapByte, cause.bit)} is 0 (${cause.field}, for ${what}${control})`];
+  });
 
 /** A value of the CR3-target list. */
 const byTargets = ({ vmx, exitIf }: Asked): string[] => {

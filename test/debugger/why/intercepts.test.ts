@@ -1,14 +1,16 @@
 /** Of every intercept `why` names what decides: where it exits, and where it does not. */
 
 import { describe, expect, test } from 'vitest';
-import type { Item } from '../../../src/debugger/item';
 import type { Session } from '../../../src/debugger/session';
 import { currentAddress } from '../../../src/debugger/vcpu-view';
 import { controlName } from '../../../src/debugger/why/control-words';
 import { explainExit } from '../../../src/debugger/why/explain-exit';
 import { whyLast, whyNext } from '../../../src/debugger/why/instruction';
+import { whyNot } from '../../../src/debugger/why/reason';
+import type { ExitCause } from '../../../src/machine/core/exit';
+import { pendingCauses } from '../../../src/machine/vmx/pending-events';
 import { presets } from '../../../src/x86/presets';
-import { exitReasons } from '../../../src/x86/vmx/exit-reasons';
+import { type ExitReasonName, exitReasons } from '../../../src/x86/vmx/exit-reasons';
 import { hypervisor, type Spec } from '../../machine/vmx/hypervisor';
 import { interceptRows } from '../../machine/vmx/intercept-rows';
 import { debug } from '../guest-session';
@@ -21,10 +23,20 @@ const start = async (spec: Spec, cpu: string): Promise<Session> => (await debug(
 /** How what decides is named. */
 const nameOf = (decides: string): string => (decides.includes('.') ? controlName(decides) : decides);
 
-const wordsOf = (items: readonly Item[]): string =>
-  items
-    .map(({ meaning = '', children }) => `${meaning}\n${children === undefined ? '' : wordsOf(children())}`)
-    .join('\n');
+const isEvent = (reason: ExitReasonName): boolean => pendingCauses.some((row) => row.reason === reason);
+
+/** The cause of the exit with this reason that a guest makes. */
+const causeOf = async (spec: Spec, cpu: string, reason: ExitReasonName): Promise<ExitCause> => {
+  const session = await start(spec, cpu);
+  session.events.break(`vmexit:${reason}`);
+  const pause = await session.continue();
+  if (pause.reason !== 'event' || pause.event.kind !== 'vmexit') throw new Error(`no exit: ${pause.reason}`);
+  return pause.event.cause;
+};
+
+const bitText = ({ bit, bitmapByte = 0n }: ExitCause, value: 0 | 1): string =>
+  `bit ${bit} of the byte at 0x${bitmapByte.toString(16)} is ${value}`;
+const BITMAPS: ReadonlySet<string> = new Set(['io.bitmap', 'msr.bitmap']);
 
 describe.each(rows.map((row) => [row.name, row] as const))('%s', (_, row) => {
   const { reason, decides, exits, passes, cpu = 'haswell', rule } = row;
@@ -37,10 +49,7 @@ describe.each(rows.map((row) => [row.name, row] as const))('%s', (_, row) => {
     const text = explainExit(session.machine, 0, pause.event);
     expect(text).toContain(`${exitReasons[reason].number} ${reason}`);
     expect(text).toContain(decides === undefined ? 'it always exits' : nameOf(decides));
-    if (rule === 'io.bitmap' || rule === 'msr.bitmap') {
-      const { bit, bitmapByte = 0n } = pause.event.cause;
-      expect(text).toContain(`bit ${bit} of the byte at 0x${bitmapByte.toString(16)} is 1`);
-    }
+    if (BITMAPS.has(rule)) expect(text).toContain(bitText(pause.event.cause, 1));
     expect(whyLast(session, 0).text).toBe(text);
   });
 
@@ -52,11 +61,13 @@ describe.each(rows.map((row) => [row.name, row] as const))('%s', (_, row) => {
     const end = session.info.resolve('done', currentAddress(session.vcpu(0)));
     for (let n = 0; n < 40 && currentAddress(session.vcpu(0)) !== end && session.vcpu(0).vmx?.nonRoot; n++) {
       const before = session.machine.stateHash();
-      const { text, items } = whyNext(session, 0);
+      said.push(whyNext(session, 0).text);
+      if (isEvent(reason)) said.push(whyNot(session, 0, reason).text);
       expect(session.machine.stateHash()).toBe(before);
-      said.push(text, wordsOf(items));
       await session.step(0, 'into', 'instruction');
+      if (session.vcpu(0).vmx?.nonRoot) said.push(whyLast(session, 0).text);
     }
     expect(said.join('\n')).toContain(nameOf(decides ?? ''));
+    if (BITMAPS.has(rule)) expect(said.join('\n')).toContain(bitText(await causeOf(exits, cpu, reason), 0));
   });
 });
