@@ -8,6 +8,7 @@ import { vmcsFields } from '../x86/vmx/fields';
 import { placeText, type Space } from './address';
 import type { Environment, ExpressionFunction, Places, Value } from './expression/evaluator';
 import type { MemorySpace } from './expression/syntax';
+import { absenceOf } from './fields/names';
 import { bytesOf, littleEndian, peekSpace, peekValue, readableRuns } from './guest-memory';
 import { type NameSource, nameSources, type OuterFrame, peekMsr, setMsr } from './name-sources';
 import type { ProgramInfo } from './program-info';
@@ -63,9 +64,13 @@ export class VcpuEnvironment implements Environment, Places {
     return undefined;
   }
 
+  absent(name: string): string | undefined {
+    return absenceOf({ machine: this.machine, vcpu: this.vcpu }, name);
+  }
+
   setName(name: string, value: bigint): void {
     if (!this.sources.some((source) => source.write(name, value)))
-      throw new BadInput(`there is no register \`${name}\``);
+      throw new BadInput(this.absent(name) ?? `there is no register \`${name}\``);
   }
 
   read(space: MemorySpace, address: bigint, size: 1 | 2 | 4 | 8): bigint | undefined {

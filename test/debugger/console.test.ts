@@ -457,3 +457,21 @@ describe('completion', () => {
     expect(found.every(({ label }) => label.startsWith('name_9'))).toBe(true);
   });
 });
+
+describe('names of entries that are not there', () => {
+  test.each([
+    ['pte.0x200000.rw', 'ends at its PDE, which maps a page of 2 MiB: there is pde.0x200000.rw, and no PTE'],
+    [
+      'pde.0xffff800000000000',
+      'ends at its PML4E, which is not present: there is pml4e.0xffff800000000000, and no PDE',
+    ],
+    ['pde.0x200000.rv', 'pde has no field rv, did you mean rw?; it has p, rw, us'],
+    ['gdt.0x7ff8.dpl', 'entry 0x7ff8 of the GDT lies beyond its limit 0x'],
+    ['gdt.8.dlp', 'gdt has no field dlp, did you mean dpl?; it has base, limit'],
+    ['gdt.nothing', 'there is no register, flag or symbol `gdt.nothing`'],
+  ])('print %s', async (name, message) => {
+    const { say } = await open(counting);
+    expect((await say(`print ${name}`))[0]).toContain(message);
+    expect((await say(`set ${name} = 1`))[0]).toContain(message.replace('register, flag or symbol', 'register'));
+  });
+});

@@ -38,6 +38,8 @@ export interface ExpressionFunction {
 export interface Environment {
   /** A register, flag or symbol; undefined when there is no such thing. `symbolOnly` leaves registers out. */
   name(name: string, symbolOnly: boolean): Value | undefined;
+  /** Why there is no such name, where more is known than that. */
+  absent?(name: string): string | undefined;
   /** Memory or a model-specific register; undefined when nothing is there. */
   read(space: MemorySpace, address: bigint, size: 1 | 2 | 4 | 8): bigint | undefined;
   /** Bytes of memory that is read without a type: the mode's word. */
@@ -69,7 +71,8 @@ export const evaluate = (expression: Expression, environment: Environment): Valu
       const value = environment.name(expression.name, expression.symbolOnly);
       if (value !== undefined) return value;
       const kinds = expression.symbolOnly ? 'symbol' : 'register, flag or symbol';
-      throw new ExpressionError(`there is no ${kinds} \`${expression.name}\``, expression);
+      const why = expression.symbolOnly ? undefined : environment.absent?.(expression.name);
+      throw new ExpressionError(why ?? `there is no ${kinds} \`${expression.name}\``, expression);
     }
     case 'memory':
       return readMemory(expression, environment);

@@ -6,6 +6,7 @@ import { BadInput } from '../../program/program';
 import { gather, type Pieces, piecesWidth, scatter } from '../../x86/bit-pieces';
 import type { Place } from '../address';
 import { bytesOf, littleEndian, peekSpace, readableRuns } from '../guest-memory';
+import { nearest } from '../nearest';
 
 export interface Field {
   readonly width: number;
@@ -26,6 +27,8 @@ export interface FieldFamily {
   /** First words of the family's names on this machine. */
   readonly heads: (owner: Owner) => readonly string[];
   readonly find: (owner: Owner, head: string, words: readonly string[]) => Field | undefined;
+  /** Why there is no such field, where that can be said. */
+  readonly absent?: (owner: Owner, head: string, words: readonly string[]) => string | undefined;
   /** Names that begin with a head and a dot, as far as they can be listed. */
   readonly names?: (owner: Owner, head: string) => readonly string[];
 }
@@ -61,6 +64,12 @@ export const partOf = (whole: Field, pieces: Pieces): Field => {
     },
     ...(write === undefined ? {} : { write: (value) => write(scatter(whole.read() ?? 0n, pieces, value)) }),
   };
+};
+
+/** What is said of a field's name that is none of those there are. */
+export const noSuchPart = (whole: string, name: string, known: readonly string[]): string => {
+  const near = nearest(name, known);
+  return `${whole} has no field ${name}${near === undefined ? '' : `, did you mean ${near}?`}; it has ${known.join(', ')}`;
 };
 
 /** The number that a word of a name is; undefined for other words. */

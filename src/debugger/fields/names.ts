@@ -28,6 +28,13 @@ export const findField = (owner: Owner, name: string): Field | undefined => {
   return families.find((family) => family.heads(owner).includes(head))?.find(owner, head, words);
 };
 
+/** Why there is no field of that name, where it is a field's at all and that can be said. */
+export const absenceOf = (owner: Owner, name: string): string | undefined => {
+  const [head = '', ...words] = name.toLowerCase().split('.');
+  const family = words.length === 0 ? undefined : families.find(({ heads }) => heads(owner).includes(head));
+  return family?.absent?.(owner, head, words);
+};
+
 /** Names that begin so, for completion. */
 export const fieldNamesBeginning = (owner: Owner, prefix: string, most: number): string[] => {
   const wanted = prefix.toLowerCase();

@@ -4,7 +4,8 @@ import { explainWalk, type WalkStep } from '../../machine/cpu/look';
 import { pagingMode } from '../../machine/cpu/page-walk';
 import type { EntryFields } from '../../x86/descriptor-fields';
 import { pagingEntryFields } from '../../x86/paging-entries';
-import { bigWord, type FieldFamily, memoryField, type Owner, partOf } from './field';
+import { sizeText } from '../inspect/size-text';
+import { bigWord, type FieldFamily, memoryField, noSuchPart, type Owner, partOf } from './field';
 
 const PS = 0x80n;
 
@@ -17,8 +18,31 @@ export const fieldsOfStep = (step: WalkStep, bytes: 4 | 8): EntryFields => {
   return pagingEntryFields(level, page, bytes, register);
 };
 
+const heads = ['pml4e', 'pdpte', 'pde', 'pte'];
+
+/** How far the walk goes, and what would be named there. */
+const absentStep = (owner: Owner, head: string, [address = '', name]: readonly string[]): string | undefined => {
+  const linear = bigWord(address);
+  if (linear === undefined) return undefined;
+  const steps = explainWalk(owner.vcpu.cpu, linear);
+  const last = steps.at(-1);
+  if (last === undefined) return 'paging is off: no entry translates an address';
+  const reached = steps.find(({ level }) => level.toLowerCase() === head);
+  if (reached !== undefined)
+    return name === undefined
+      ? undefined
+      : noSuchPart(head, name, Object.keys(fieldsOfStep(reached, entryBytes(owner))));
+  const ends = last.level.toLowerCase();
+  // Above the first level of this mode there is nothing.
+  if (heads.indexOf(head) < heads.indexOf(ends)) return `this paging mode has no ${head.toUpperCase()}`;
+  const how = last.leaf === undefined ? 'is not present' : `maps a page of ${sizeText(last.leaf.size)}`;
+  const instead = [ends, address, ...(name === undefined ? [] : [name])].join('.');
+  return `the walk of ${address} ends at its ${last.level}, which ${how}: there is ${instead}, and no ${head.toUpperCase()}`;
+};
+
 export const pagingFields: FieldFamily = {
-  heads: () => ['pml4e', 'pdpte', 'pde', 'pte'],
+  heads: () => heads,
+  absent: absentStep,
   find: (owner, head, [address, name]) => {
     const linear = bigWord(address);
     const step =

@@ -2,11 +2,11 @@
 
 import { LDTR } from '../../machine/core/state';
 import { isIa32e, modeOf, REAL } from '../../machine/cpu/mode';
-import { linear } from '../../x86/address';
+import { hex, linear } from '../../x86/address';
 import { type EntryShape, entryShape } from '../../x86/descriptor-fields';
 import { access } from '../../x86/descriptors';
 import { peekValue } from '../guest-memory';
-import { type Field, type FieldFamily, memoryField, numberWord, type Owner, partOf } from './field';
+import { type Field, type FieldFamily, memoryField, noSuchPart, numberWord, type Owner, partOf } from './field';
 
 export type TableName = 'gdt' | 'ldt' | 'idt';
 
@@ -48,8 +48,21 @@ const entryField = (owner: Owner, head: string, [index, name]: readonly string[]
   return field === undefined ? undefined : partOf(whole, field.pieces);
 };
 
+const absentEntry = (owner: Owner, head: string, [index = '', name]: readonly string[]): string | undefined => {
+  const number = numberWord(index);
+  if (number === undefined) return undefined;
+  const table = head as TableName;
+  const place = tableEntry(owner, table, number);
+  if (place !== undefined) return name === undefined ? undefined : noSuchPart(head, name, Object.keys(place.fields));
+  const range = tableRange(owner, table);
+  if (range === undefined) return `no ${head.toUpperCase()} is loaded`;
+  if (table === 'idt' && modeOf(owner.vcpu.state) === REAL) return 'in real mode there is no IDT: ivt.8.offset';
+  return `entry ${index} of the ${head.toUpperCase()} lies beyond its limit ${hex(range.limit)}, or is not mapped`;
+};
+
 export const tableFields: FieldFamily = {
   heads: () => ['gdt', 'ldt', 'idt'],
+  absent: absentEntry,
   find: entryField,
 };
 
