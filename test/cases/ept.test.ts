@@ -96,4 +96,25 @@ describe('EPT', () => {
     const invalidated = { ...spec, onExit: `${spec.onExit} mov eax, 2\n mov rsi, ${NOTHING}\n invept rax, [rsi]\n` };
     expect(run(hypervisor(invalidated), ['stale']).events).toEqual([]);
   });
+  test('an entry taken away without INVEPT: why the access does not exit', async () => {
+    const session = await start({
+      guest: `${read}\n cpuid\n ${read}`,
+      secondary: secondary.ept | secondary.vpid,
+      fields: { EPT_POINTER: POINTER, VIRTUAL_PROCESSOR_ID: 1 },
+      setup: tables,
+      onExit: put(PT, 0),
+    });
+    session.events.break('vmexit:CPUID', { temporary: true });
+    await session.continue();
+    session.events.break('vmentry', { temporary: true });
+    await session.continue();
+    const before = session.machine.stateHash();
+    expect(whyNext(session, 0).text).toContain(
+      `no VM exit: nothing intercepts this MOV; read of ${hex(DATA)} at guest-physical ${hex(DATA)}: EPT PTE 0x0 at ${hex(PT)} allows ---, but the cached translation to physical ${hex(DATA)} is used until INVEPT drops it`,
+    );
+    expect(session.machine.stateHash()).toBe(before);
+    await session.step(0, 'into', 'instruction');
+    expect(session.vcpu(0).vmx?.nonRoot).toBe(true);
+    expect(whyLast(session, 0).text).toContain('the cached translation');
+  });
 });

@@ -1,6 +1,6 @@
 /**
  * The memory that an instruction of a guest touches, and what is in its way: the guest's own tables, whose page fault may exit,
- * or EPT. By the tables as they are now; a cached translation may be older.
+ * or EPT; or in nobody's way, because a cached translation is used.
  */
 
 import { type Instruction, InstructionInfoFactory, OpAccess, Register, type UsedMemory } from 'iced-x86';
@@ -19,12 +19,8 @@ import type { PagingRule } from '../../x86/rules/paging';
 import type { Item } from '../item';
 import { memoryTypeText, typeDispute } from '../memory-types';
 import { eptRightsText } from '../translation-rights';
+import { cachedFor, type Touched } from './cached';
 import { controlText } from './control-words';
-
-export interface Touched {
-  readonly kind: 'read' | 'write' | 'execute';
-  readonly linear: bigint;
-}
 
 /** What it may do, by iced's words; a read that is written back is a write. */
 const kindOf: Partial<Record<OpAccess, Touched['kind']>> = {
@@ -65,8 +61,8 @@ export const touchedBy = (cpu: Cpu, instruction: Instruction, at: bigint): Touch
   }
 };
 
-/** What refuses an access: an exception of the guest, or an exit. */
-export const accessRefusal = (cpu: Cpu, { kind, linear }: Touched, view: AddressView): Fault | Exit | undefined => {
+/** What the tables as they are now have against an access: an exception of the guest, or an exit. */
+const refusedByTables = (cpu: Cpu, { kind, linear }: Touched, view: AddressView): Fault | Exit | undefined => {
   const who = view.state.cpl === 3 ? accessor.user : accessor.supervisor;
   const number = kinds[kind] as AccessKind;
   const why = judgeAccess(cpu, linear, number, who, view);
@@ -75,18 +71,38 @@ export const accessRefusal = (cpu: Cpu, { kind, linear }: Touched, view: Address
   return new Fault(exception.PF, why, cpu.paging.errorCode(why.rule as PagingRule, number, who), linear);
 };
 
+/** Rules that look at the registers too, which no cached translation knows. */
+const BY_REGISTERS: ReadonlySet<string> = new Set(['walk.smep', 'walk.smap', 'linear.canonical']);
+
+/** What refuses an access; where a cached translation lets it pass the tables are not asked. */
+export const accessRefusal = (cpu: Cpu, touched: Touched, view: AddressView): Fault | Exit | undefined => {
+  const refusal = refusedByTables(cpu, touched, view);
+  if (refusal === undefined || (refusal instanceof Fault && BY_REGISTERS.has(refusal.why.rule))) return refusal;
+  return cachedFor(cpu, touched, view) === undefined ? refusal : undefined;
+};
+
 const names = { read: 'read', write: 'write', execute: 'fetch' } as const;
 
-/** `read at guest-physical 0x400000: EPT PTE 0x400037 at 0x303000 gives rwx, WB`. */
-export const allowedText = (cpu: Cpu, { kind, linear }: Touched, view: AddressView): string => {
+const byTables = (cpu: Cpu, { linear }: Touched, view: AddressView): { text: string; physical: bigint | undefined } => {
   const guest = peekGuestTranslation(cpu, linear, view);
   const look = guest === undefined ? undefined : explainEpt(cpu, BigInt(guest), view);
   const entry = look?.entries.at(-1);
-  if (look?.leaf === undefined || entry === undefined) return `${names[kind]} of ${hex(linear)}`;
+  if (look === undefined || entry === undefined) return { text: '', physical: undefined };
   const { leaf } = look;
+  const where = ` at guest-physical ${hex(look.guest)}: ${entry.level} ${hex(entry.entry)} at ${hex(entry.address)} allows ${eptRightsText(look.rights)}`;
+  if (leaf === undefined) return { text: where, physical: undefined };
   const first = Number(leaf.physical) - (Number(leaf.physical) % leaf.size);
   const type = `${memoryTypeText(leaf.memoryType)}${typeDispute(cpu, first, leaf.size, leaf.memoryType)}`;
-  return `${names[kind]} of ${hex(linear)} at guest-physical ${hex(look.guest)}: ${entry.level} ${hex(entry.entry)} at ${hex(entry.address)} allows ${eptRightsText(look.rights)}, ${type}`;
+  return { text: `${where}, ${type}`, physical: leaf.physical };
+};
+
+/** `read of 0x400000 at guest-physical 0x400000: EPT PTE 0x400037 at 0x303000 allows rwx, WB`, and what is cached instead. */
+export const allowedText = (cpu: Cpu, touched: Touched, view: AddressView): string => {
+  const { text, physical } = byTables(cpu, touched, view);
+  const cached = cachedFor(cpu, touched, view);
+  const said = `${names[touched.kind]} of ${hex(touched.linear)}${text}`;
+  if (cached === undefined || cached.physical === physical) return said;
+  return `${said}, but the cached translation to physical ${hex(cached.physical)} is used until ${cached.dropped} drops it`;
 };
 
 /** Why EPT lets all of it pass. */
