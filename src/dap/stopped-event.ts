@@ -56,14 +56,18 @@ const words = (context: Context, pause: Pause): Words => {
       return { reason: pause.reason, description: plain[pause.reason] };
     case 'breakpoint': {
       const reason = breakpointReason(context, pause.ids);
-      return { reason, description: `Paused on a ${reason}`, hitBreakpointIds: [...pause.ids] };
+      return {
+        reason,
+        description: `Paused on ${reason.startsWith('i') ? 'an' : 'a'} ${reason}`,
+        hitBreakpointIds: [...pause.ids],
+      };
     }
     case 'watchpoint':
       return {
         reason: 'data breakpoint',
         description: 'Paused on a data breakpoint',
         text,
-        hitBreakpointIds: pause.hits.map(({ id }) => id),
+        hitBreakpointIds: [...pause.hits.map(({ id }) => id), ...pause.ids],
       };
     case 'fault':
       return {

@@ -18,8 +18,13 @@ import type { Watched } from './watches';
 export type Pause =
   | { readonly reason: 'entry' | 'step' | 'pause'; readonly vcpu: number }
   | { readonly reason: 'breakpoint'; readonly vcpu: number; readonly ids: readonly number[] }
-  /** After the instruction that touched something watched. */
-  | { readonly reason: 'watchpoint'; readonly vcpu: number; readonly hits: readonly Watched[] }
+  /** After the instruction that touched something watched; with the breakpoints that it led to. */
+  | {
+      readonly reason: 'watchpoint';
+      readonly vcpu: number;
+      readonly hits: readonly Watched[];
+      readonly ids: readonly number[];
+    }
   /** Before its delivery. */
   | { readonly reason: 'fault'; readonly vcpu: number; readonly fault: Fault; readonly ids: readonly number[] }
   /** After the step in which it happened; before the reset that it is. */
@@ -166,6 +171,11 @@ export class RunControl {
     return this.breakpoints.arrivedAt(vcpu) ? { reason: 'breakpoint', vcpu, ids: this.breakpoints.hit } : undefined;
   }
 
+  /** The next motion passes what lies where it begins: breakpoints there count, and log, where another stop got there first. */
+  private metAt(vcpu: number): readonly number[] {
+    return this.breakpoints.arrivedAt(vcpu) ? this.breakpoints.hit : [];
+  }
+
   /** One step of the machine, of whichever vCPU has its turn; says which it was. */
   singleStep(): { readonly stepped: number; readonly pause: Pause | undefined } {
     const { machine } = this;
@@ -199,15 +209,17 @@ export class RunControl {
     if (stop.reason === 'fault' && wanted?.event.kind !== 'lint')
       return { reason: 'fault', vcpu, fault: stop.fault, ids: wanted?.ids ?? [] };
     if (wanted !== undefined) {
-      // A watch that the same instruction hit.
+      const { event } = wanted;
+      // A watch that the same instruction hit, and breakpoints where it led to; before a reset nothing is arrived at.
       const watches = this.breakpoints.watched.map(({ id }) => id);
-      return { reason: 'event', vcpu: wanted.event.vcpu, event: wanted.event, ids: [...wanted.ids, ...watches] };
+      const met = stop.reason === 'reset' ? [] : this.metAt(event.vcpu);
+      return { reason: 'event', vcpu: event.vcpu, event, ids: [...wanted.ids, ...watches, ...met] };
     }
     switch (stop.reason) {
       case 'breakpoint':
         return { reason: 'breakpoint', vcpu, ids: this.breakpoints.hit };
       case 'watchpoint':
-        return { reason: 'watchpoint', vcpu, hits: this.breakpoints.watched };
+        return { reason: 'watchpoint', vcpu, hits: this.breakpoints.watched, ids: this.metAt(vcpu) };
       case 'requested':
         return { reason: 'pause', vcpu };
       default:

@@ -221,3 +221,25 @@ test('what cannot be read is one line', async () => {
     expect(() => session.events.break(text), text).toThrow(BadInput);
   expect(session.events.list()).toEqual([]);
 });
+
+test.each([
+  ['an event', 'out 0x80, al'],
+  ['a watch', 'mov [0x200000], al'],
+])('breakpoints and messages where %s stops the machine first are not lost', async (_, instruction) => {
+  const { session, notes } = await debug(`bits 64\nmov al, 1\n${instruction}\nthere: inc ecx\njmp $\n`, {
+    maxInstructions: 10,
+  });
+  const there = session.info.resolve('there', linear(0n)) ?? linear(0n);
+  const { id } = session.breakpoints.add([there], { hitCondition: '1' });
+  session.breakpoints.add([there], { condition: 'ecx == 99' });
+  const message = session.breakpoints.add([there], { logMessage: 'al is {al}' });
+  session.events.break('port:0x80');
+  session.breakpoints.watch(0x200000n, 1, 'write');
+  const pause = await session.continue();
+  expect(['event', 'watchpoint']).toContain(pause.reason);
+  expect('ids' in pause && pause.ids).toContain(id);
+  expect(notes).toEqual(['al is 0x1']);
+  expect(await session.continue()).toMatchObject({ ending: { outcome: 'budget' } });
+  expect(message.hits).toBe(1);
+  expect(notes).toHaveLength(1);
+});
