@@ -1,13 +1,22 @@
 /** What the guest prints, collected byte by byte and written in lots: at once for a terminal, else in larger pieces. */
 
-import { writeSync } from 'node:fs';
+import { fstatSync, writeSync } from 'node:fs';
 
 const LOT = 16 * 1024;
 const STDOUT = 1;
+const STDERR = 2;
+
+/** Do stdout and stderr go to the same place: a terminal, or one file or pipe for both? */
+export const isOneStream = (): boolean => {
+  const [one, other] = [STDOUT, STDERR].map((descriptor) => fstatSync(descriptor, { bigint: true }));
+  return one?.dev === other?.dev && one?.ino === other?.ino;
+};
 
 export class GuestOutput {
-  /** Gave its bytes away since the last look; the last of them. */
+  /** The last byte. */
   last = 0x0a;
+  /** Bytes so far. */
+  count = 0;
   private readonly bytes = new Uint8Array(LOT);
   private length = 0;
   private readonly descriptor: number;
@@ -20,6 +29,7 @@ export class GuestOutput {
     if (this.length === LOT) this.flush();
     this.bytes[this.length++] = byte;
     this.last = byte;
+    this.count++;
   };
 
   /** Writes what was collected; waits for a reader that is slow. */

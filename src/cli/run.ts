@@ -49,12 +49,14 @@ export const run: Run = async (given) => {
     for (const warning of booted.info.program.warnings ?? []) process.stderr.write(`${warning}\n`);
     started = performance.now();
     const input = given.values.has('--stdin') ? new GuestInput(machine) : undefined;
-    const trace = filters.length === 0 ? undefined : new Trace(machine, filters, given.values.get('-o'));
+    const trace = filters.length === 0 ? undefined : new Trace(machine, filters, given.values.get('-o'), output);
     try {
       const { end, stop } = await runMachine(machine, settings, input, () => {
-        output.flush();
+        // What the guest prints waits behind the lines that were made before it.
         trace?.flush();
+        output.flush();
       });
+      trace?.flush();
       output.flush();
       report([...endingLines(booted, end, stop), ...screenLines(machine)], output.last);
       return finish(end);

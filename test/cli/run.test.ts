@@ -1,6 +1,7 @@
 /** `ringside run`: every exit status, what goes to which stream, --json, --trace and the instruction budget. */
 
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Result, ringside, useBundle } from './bundle';
@@ -349,6 +350,31 @@ idtr:   dw 0x21 * 16 - 1
     expect(lines[0]).toMatch(/^\d+ 0x100008 trap #UD Invalid Opcode: the bytes at RIP are no instruction in this mode/);
     expect(lines[1]).toMatch(/^\d+ 0x10000a int vector 0x20$/);
     expect(lines[2]).toMatch(/^\d+ 0x10000e port write 0xf4, 1 byte <- 0x0$/);
+  });
+
+  test('where both go to one place, lines of the trace and of the guest stand in order, each in a line of its own', () => {
+    const guest = bundle.write(
+      'mixed.asm',
+      `bits 64
+        mov al, 'A'
+        out 0xe9, al
+        cpuid
+        mov al, 'B'
+        out 0xe9, al
+        mov al, 10
+        out 0xe9, al
+        cpuid
+        mov al, 'C'
+        out 0xe9, al
+        hlt
+`,
+    );
+    const both = join(bundle.folder, 'both.txt');
+    const descriptor = openSync(both, 'w');
+    const command = [bundle.command, 'run', guest, '--trace', 'cpuid'];
+    spawnSync(process.execPath, command, { stdio: ['ignore', descriptor, descriptor] });
+    closeSync(descriptor);
+    expect(readFileSync(both, 'utf8')).toMatch(/^A\n\d+ .* cpuid .*\nB\n\d+ .* cpuid .*\nC$/);
   });
 
   test('a filter chooses by detail, and -o names the file', async () => {
