@@ -11,7 +11,8 @@ import type { VirtualCpu } from '../machine/virtual-cpu';
 import { type LinearAddress, linear } from '../x86/address';
 import type { ProgramInfo } from './program-info';
 import { guestSide, guestVcpuOf, type Side, sideOf } from './sides';
-import { entries, type Place, StackWalk } from './stack-entries';
+import { entries } from './stack-entries';
+import { type Place, StackWalk } from './stack-walk';
 import { codeAddress, modeName, stackPointer } from './vcpu-view';
 
 export interface Frame {
