@@ -128,16 +128,23 @@ export class DebugTraps {
     return 0;
   }
 
-  /** Delivers debug traps of the instruction that was completed, unless MOV SS or a debugger holds them back. */
+  /** The debug trap of the instruction that was completed, unless MOV SS holds it back. */
+  pendingTrap(shadow: number): DebugException | undefined {
+    const { state } = this;
+    const pending = Number(state.getU64(layout.pendingDebug));
+    if (pending === 0 || shadow & BLOCKED_BY_MOV_SS) return undefined;
+    const stepped = pending & DR6_BS && !(pending & 15);
+    return new DebugException(pending, stepped ? SINGLE_STEP : breakpointReason(state, pending & 15));
+  }
+
+  /** Delivers it, unless a debugger holds it back. */
   deliverPending(shadow: number): 'nothing' | 'delivered' | 'held' {
     const { state, processor, engine } = this;
-    const pending = Number(state.getU64(layout.pendingDebug));
-    if (pending === 0 || shadow & BLOCKED_BY_MOV_SS) return 'nothing';
-    const stepped = pending & DR6_BS && !(pending & 15);
-    const why = stepped ? SINGLE_STEP : breakpointReason(state, pending & 15);
-    if (engine.beforeDelivery?.(new Fault(exception.DB, why))) return 'held';
+    const trap = this.pendingTrap(shadow);
+    if (trap === undefined) return 'nothing';
+    if (engine.beforeDelivery?.(new Fault(exception.DB, trap.why))) return 'held';
     state.setU64(layout.pendingDebug, 0n);
-    processor.deliver(new DebugException(pending, why));
+    processor.deliver(trap);
     return 'delivered';
   }
 }

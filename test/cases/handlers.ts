@@ -66,4 +66,11 @@ export const handlerCases: readonly HandlerCase[] = [
     to: '',
     lint: 'same-exit-again',
   },
+  {
+    name: 'an EPT violation for ever, because the handler grants nothing',
+    example: 'ept',
+    from: '    mov [ept_tables + rbx * 8], rcx\n',
+    to: '',
+    lint: 'same-exit-again',
+  },
 ];

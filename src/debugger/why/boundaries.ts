@@ -5,10 +5,11 @@
  */
 
 import type { Exit } from '../../machine/core/exit';
+import type { Fault } from '../../machine/core/fault';
 import { state as layout } from '../../machine/core/layout';
 import type { CpuState } from '../../machine/core/state';
 import type { Machine } from '../../machine/pc';
-import { activity, type VirtualCpu } from '../../machine/virtual-cpu';
+import { activity } from '../../machine/virtual-cpu';
 import type { ControlBits } from '../../machine/vmx/control-bits';
 import {
   type BoardEvents,
@@ -35,8 +36,6 @@ export interface Boundary {
   readonly index: number;
   readonly vmx: Vmx;
 }
-
-export const boundaryOf = (machine: Machine, { index }: VirtualCpu, vmx: Vmx): Boundary => ({ machine, index, vmx });
 
 /** What is supposed of a boundary, in the making. */
 interface Draft {
@@ -249,19 +248,33 @@ export const whyNoEvent = (at: Boundary, reason: ExitReasonName): string | undef
 export const boundaryItems = (at: Boundary): Item[] =>
   rows.map((row): Item => ({ name: row.name, meaning: verdict(at, row) }));
 
-/** The exit that comes at this boundary, before the next instruction. */
-export const exitHere = (at: Boundary): Exit | undefined => exitOf(at, {}, 0, () => {});
+/** The exit, or the debug trap of the last instruction, that comes at this boundary, before the next instruction. */
+export const comesHere = (at: Boundary): Exit | Fault | undefined => {
+  const before = exitOf(at, {}, 0, exitBeforeTraps, () => {});
+  const shadow = at.vmx.cpu.state.getU32(layout.interruptibility);
+  const trap = at.machine.cpus[at.index]?.debug.pendingTrap(shadow);
+  return before ?? trap ?? exitOf(at, {}, 0, exitForInterrupts, () => {});
+};
 
 /** The exit that comes behind the next instruction, where it does no more than to be executed. */
 export const exitBehind = (at: Boundary, given: Supposition, done: (asked: Vmx) => void): Exit | undefined =>
-  exitOf(at, given, 1, (asked) => {
+  exitOf(at, given, 1, either, (asked) => {
     const { state } = asked.cpu;
     state.setU32(layout.interruptibility, state.getU32(layout.interruptibility) & ~(blocking.sti | blocking.movSs));
     instructionDone(asked);
     done(asked);
   });
 
-const exitOf = (at: Boundary, given: Supposition, ticks: number, act: (asked: Vmx) => void): Exit | undefined => {
+type Look = typeof exitBeforeTraps;
+const either: Look = (vmx, now, events) => exitBeforeTraps(vmx, now, events) || exitForInterrupts(vmx, now, events);
+
+const exitOf = (
+  at: Boundary,
+  given: Supposition,
+  ticks: number,
+  look: Look,
+  act: (asked: Vmx) => void,
+): Exit | undefined => {
   const { machine, index, vmx } = at;
   let found: Exit | undefined;
   const asked = supposing(vmx, {
@@ -272,7 +285,6 @@ const exitOf = (at: Boundary, given: Supposition, ticks: number, act: (asked: Vm
   });
   act(asked);
   const events = board(at, machine.devices.interruptPending(index));
-  const now = machine.counters.vtime + ticks;
-  if (!exitBeforeTraps(asked, now, events)) exitForInterrupts(asked, now, events);
+  look(asked, machine.counters.vtime + ticks, events);
   return found;
 };

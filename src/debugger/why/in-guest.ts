@@ -8,6 +8,7 @@ import type { Cpu } from '../../machine/cpu/cpu';
 import { type AddressView, presentView } from '../../machine/cpu/look';
 import type { VirtualCpu } from '../../machine/virtual-cpu';
 import { checkThreshold } from '../../machine/vmx/task-priority';
+import type { Vmx } from '../../machine/vmx/vmx';
 import { hex } from '../../x86/address';
 import { withInstruction } from '../instruction';
 import type { Item } from '../item';
@@ -15,7 +16,7 @@ import type { Session } from '../session';
 import { codeAddress } from '../vcpu-view';
 import { accessRefusal, allowedText, eptItem, touchedBy } from './accesses';
 import { type Answer, answer, mnemonic, refused, undefinedOpcode } from './answer';
-import { type Boundary, boundaryItems, exitBehind, exitHere } from './boundaries';
+import { type Boundary, boundaryItems, comesHere, exitBehind } from './boundaries';
 import type { Touched } from './cached';
 import { exceptionItem } from './exceptions';
 import { exitItems, explainExit } from './explain-exit';
@@ -34,8 +35,8 @@ const exits = ({ machine, index }: Boundary, exit: Exit, prefix = ''): Answer =>
   answer(`${prefix}${explainExit(machine, index, exit)}`, exitItems(machine, index, exit));
 
 export const eventHere = (guest: InGuest): Answer | undefined => {
-  const exit = exitHere(guest);
-  return exit === undefined ? undefined : exits(guest, exit, 'before the next instruction: ');
+  const found = comesHere(guest);
+  return found === undefined ? undefined : stopped(guest, found, 'before the next instruction: ');
 };
 
 export const refusedFetch = (guest: InGuest, at: bigint): Answer | undefined => {
@@ -70,7 +71,7 @@ export const inGuest = (guest: InGuest, instruction: Instruction, moment: Moment
   const touched = touchedBy(scratch, instruction, moment.at);
   const refusal = moment.coming ? first(touched, (one) => accessRefusal(scratch, one, moment.view)) : undefined;
   if (refusal !== undefined) return stopped(guest, refusal);
-  const { text, items } = stays(instruction, verdict.because, operandsText(cpu, touched, moment.view));
+  const { text, items } = stays(vmx, instruction, verdict.because, operandsText(cpu, touched, moment.view));
   const besides: Item = {
     name: 'besides the instruction',
     meaning: 'memory, exceptions, and what is looked at between instructions',
@@ -118,9 +119,15 @@ const operandsText = (cpu: Cpu, touched: readonly Touched[], view: AddressView):
         .map((one) => `; ${allowedText(cpu, one, view)}`)
         .join('');
 
-const stays = (instruction: Instruction, because: readonly string[], operands: string): Answer => {
+/** Exceptions that cannot be foreseen here, where the bitmap has any. */
+const selected = ({ current }: Vmx): string => {
+  const bitmap = current?.get32('EXCEPTION_BITMAP') ?? 0;
+  return bitmap === 0 ? '' : `; of its own exceptions those would exit that EXCEPTION_BITMAP ${hex(bitmap)} selects`;
+};
+
+const stays = (vmx: Vmx, instruction: Instruction, because: readonly string[], operands: string): Answer => {
   const name = mnemonic(instruction);
-  if (because.length === 0) return answer(`no VM exit: nothing intercepts this ${name}${operands}`);
+  if (because.length === 0) return answer(`no VM exit: nothing intercepts this ${name}${operands}${selected(vmx)}`);
   const items = because.map((meaning, n): Item => ({ name: `because ${n + 1}`, meaning }));
   return answer(`no VM exit: ${because.join('; and ')}${operands}`, items);
 };

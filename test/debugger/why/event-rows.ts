@@ -166,6 +166,20 @@ const interrupts: readonly EventRow[] = [
   },
 ];
 
+/** INIT to the processor itself. */
+const init = nmi.replace('0x4400', '0x4500');
+const inits: readonly EventRow[] = [
+  {
+    name: 'an INIT that nobody sent',
+    ask: 'INIT',
+    spec: { guest: 'nop' },
+    after: 0,
+    says: 'no exit: no INIT waits',
+    comes: undefined,
+  },
+  { name: 'an INIT', ask: 'INIT', spec: { guest: init }, after: 4, says: HERE, comes: 'INIT' },
+];
+
 const counters: readonly EventRow[] = [
   {
     name: 'the preemption timer, its control off',
@@ -350,6 +364,7 @@ const exceptions: readonly EventRow[] = [
 export const eventRows: readonly EventRow[] = [
   ...windows,
   ...interrupts,
+  ...inits,
   ...counters,
   ...priorities,
   ...memory,
