@@ -1,7 +1,8 @@
-/** What belongs to a stop on a VM entry, or another VMX instruction, that failed: the doctor's report, or one line. */
+/** What belongs to a stop where something failed: the doctor's report of a VM entry, a line, the faults that made a guest exit. */
 
 import type { MachineEvent } from '../../machine/core/event';
 import { linear } from '../../x86/address';
+import { explainChain } from '../explain';
 import type { Session } from '../session';
 import { explainFailure } from '../why/failure';
 import { doctorLive } from './live';
@@ -12,6 +13,7 @@ const BY_RULES: ReadonlySet<number> = new Set([7, 8]);
 
 /** Empty where the event is no failure. The VMCS is as it was: a failed entry changes no field but the error's. */
 export const failedEntryLines = (session: Session, event: MachineEvent): string[] => {
+  if (event.kind === 'vmexit') return event.chain === undefined ? [] : explainChain(event.chain);
   if (event.kind === 'vmentry-failure')
     // The stop itself tells the MSR that could not be loaded.
     return event.refused === undefined ? [...doctorLive(session, event.vcpu).lines] : [];

@@ -4,8 +4,9 @@ import type { Exit, ExitCause } from '../../machine/core/exit';
 import type { Machine } from '../../machine/pc';
 import type { VirtualCpu } from '../../machine/virtual-cpu';
 import type { Vmcs } from '../../machine/vmx/vmcs';
-import { hex } from '../../x86/address';
+import { hex, linear } from '../../x86/address';
 import { exitReasonName, exitReasons } from '../../x86/vmx/exit-reasons';
+import { explainFault } from '../explain';
 import type { Item } from '../item';
 import { bitmapBitText, controlName, controlText, fieldBitText, fieldText } from './control-words';
 import { pageFaultText } from './exceptions';
@@ -117,5 +118,9 @@ export const exitItems = (machine: Machine, vcpu: number, exit: Exit & { readonl
     ...number('interruption information', exit.interruption, 4),
     ...number('IDT-vectoring information', exit.vectoring, 4),
     ...number('instruction length', exit.instructionLength, 1),
+    ...(exit.chain ?? []).map((record, n, { length }): Item => {
+      const name = length === 1 ? 'raised by' : `fault ${n + 1}`;
+      return { name, meaning: explainFault(record), code: linear(record.rip) };
+    }),
   ];
 };

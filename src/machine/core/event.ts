@@ -4,7 +4,9 @@
  */
 
 import type { Exit, MsrRefusal, VmxAbort } from './exit';
-import type { Reason } from './fault';
+import type { FaultRecord, Reason } from './fault';
+
+export type { FaultRecord } from './fault';
 
 /**
  * All kinds count alike: `step` is the number of steps done before the one in which it happened, and `rip` that of the
@@ -106,12 +108,4 @@ export type EventKind = MachineEvent['kind'];
 export interface Shutdown {
   readonly chain: readonly FaultRecord[];
   readonly abort?: VmxAbort;
-}
-
-/** One link of a chain of faults: what was raised, where, and why. */
-export interface FaultRecord {
-  readonly vector: number;
-  readonly errorCode?: number;
-  readonly rip: bigint;
-  readonly why: Reason;
 }

@@ -1,5 +1,7 @@
 /** A VM exit as a value: what happened, and what decided it. */
 
+import type { FaultRecord } from './fault';
+
 /** Why a VM exit happened: the row that decided, and on what. */
 export interface ExitCause {
   /** Id of the row of machine/vmx/intercepts that decided. */
@@ -44,6 +46,8 @@ export interface Exit {
   /** IDT-vectoring information: what was being delivered. */
   readonly vectoring?: number;
   readonly vectoringCode?: number;
+  /** Of an exit by an exception or a triple fault: the faults that led to it, first to last. */
+  readonly chain?: readonly FaultRecord[];
   /** Bit 30 and the like are of no use here; bit 31: the entry failed. */
   readonly entryFailure?: true;
 }

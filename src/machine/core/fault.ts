@@ -22,6 +22,14 @@ export interface Reason {
   readonly instruction?: string;
 }
 
+/** One link of a chain of faults: what was raised, where, and why. */
+export interface FaultRecord {
+  readonly vector: number;
+  readonly errorCode?: number;
+  readonly rip: bigint;
+  readonly why: Reason;
+}
+
 export class Fault {
   constructor(
     readonly vector: number,

@@ -178,7 +178,7 @@ const deliver = (
   state.setU32(layout.interruptibility, state.getU32(layout.interruptibility) & ~BLOCKED_BY_STI_OR_MOV_SS);
 };
 
-const recordOf = (cpu: Cpu, { vector, errorCode, why }: Fault): FaultRecord => ({
+export const recordOf = (cpu: Cpu, { vector, errorCode, why }: Fault): FaultRecord => ({
   vector,
   ...(errorCode === undefined ? {} : { errorCode }),
   rip: cpu.state.rip,

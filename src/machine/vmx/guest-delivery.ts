@@ -9,7 +9,7 @@ import { flagBits } from '../../x86/registers';
 import { exitReasons } from '../../x86/vmx/exit-reasons';
 import { Fault } from '../core/fault';
 import { DebugException } from '../cpu/debug-registers';
-import { raiseOnce, resumes } from '../cpu/interrupt-delivery';
+import { raiseOnce, recordOf, resumes } from '../cpu/interrupt-delivery';
 import { type Exit, type GuestEvent, VmExit } from '../cpu/virtualization';
 import { informationOf } from './event';
 import type { Vmx } from './vmx';
@@ -90,12 +90,17 @@ const exitFor = (vmx: Vmx, { exit }: VmExit, original: GuestEvent | undefined, u
 
 const pushesResumeFlag = ({ type, vector }: GuestEvent): boolean => type === 'hardware-exception' && resumes(vector);
 
+const chainOf = ({ cpu }: Vmx, met: readonly Fault[]): Pick<Exit, 'chain'> => ({
+  chain: met.map((fault) => recordOf(cpu, fault)),
+});
+
 /** @param during the event whose delivery the fault interrupted */
 export const deliverInGuest = (vmx: Vmx, fault: Fault, during?: GuestEvent): void => {
   const { unblocked } = vmx;
   vmx.unblocked = false;
   let current = fault;
   let original = during;
+  const met = [fault];
   for (;;) {
     if (current instanceof VmExit) {
       exitFor(vmx, current, original, unblocked);
@@ -103,19 +108,24 @@ export const deliverInGuest = (vmx: Vmx, fault: Fault, during?: GuestEvent): voi
     }
     if (vmx.wantsException(current.vector, current.errorCode)) {
       resumeFlag(vmx, resumes(current.vector));
-      vmx.exit(exceptionExit(current, original, unblocked));
+      vmx.exit({ ...exceptionExit(current, original, unblocked), ...chainOf(vmx, met) });
       return;
     }
     // Only exceptions make a double fault of one that comes while they are delivered.
     const combined = original?.type === 'hardware-exception' ? combine(original.vector, current.vector) : undefined;
     if (combined === 'triple') {
       resumeFlag(vmx, true);
-      vmx.exit({ reason: exitReasons.TRIPLE_FAULT.number, cause: { rule: 'always.TRIPLE_FAULT' } });
+      vmx.exit({
+        reason: exitReasons.TRIPLE_FAULT.number,
+        cause: { rule: 'always.TRIPLE_FAULT' },
+        ...chainOf(vmx, met),
+      });
       return;
     }
     if (combined === 'double') {
       if (current.address !== undefined) vmx.cpu.state.cr2 = current.address;
       current = new Fault(exception.DF, { rule: 'double-fault' }, 0);
+      met.push(current);
       original = undefined;
       // It is told as an event of its own, not as one during the delivery of the first.
       continue;
@@ -124,5 +134,6 @@ export const deliverInGuest = (vmx: Vmx, fault: Fault, during?: GuestEvent): voi
     if (second === undefined) return;
     original = eventOf(current);
     current = second;
+    met.push(second);
   }
 };

@@ -1,7 +1,9 @@
-/** A VMX abort in words: which entry of which area, and what is wrong with it. */
+/** A VMX abort and a guest's triple fault in words: which entry of which area, and which faults. */
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { failedEntryLines } from '../../../src/debugger/doctor/failed-entry';
+import { whyItems } from '../../../src/debugger/inspect/why';
 import { pauseText } from '../../../src/debugger/pause-text';
 import { debug } from '../guest-session';
 
@@ -27,4 +29,28 @@ test.each([
 ])('%#', async (source, words) => {
   const { session } = await debug(source);
   expect(pauseText(await session.continue())).toMatch(words);
+});
+
+/** The example with another guest, stopped at its first exit. */
+const exitOf = async (guest: string, more: string) => {
+  const source = minimal
+    .replace('    xor eax, eax\n    cpuid', `    ${guest}`)
+    .replace('fields_end:', `${more}\nfields_end:`);
+  const { session } = await debug(source);
+  session.events.break('vmexit');
+  const pause = await session.continue();
+  return { session, lines: pause.reason === 'event' ? failedEntryLines(session, pause.event) : [] };
+};
+
+test('an exit by an exception tells what raised it', async () => {
+  const { session, lines } = await exitOf('mov rbx, 0xffff900000000000\n    mov rax, [rbx]', '    dq 0x4004, 1 << 14');
+  expect(lines).toEqual([expect.stringMatching(/^1\. #PF .* at 0x[0-9a-f]+: .*PML4E 0x0 .*\[walk\.present\]$/)]);
+  expect(whyItems(session).find(({ name }) => name === 'raised by')?.meaning).toMatch(/^#PF .*PML4E 0x0/);
+});
+
+test("a guest's triple fault tells its chain", async () => {
+  const { session, lines } = await exitOf('ud2', '');
+  expect(lines.map((line) => line.slice(0, 6))).toEqual(['1. #UD', '2. no ']);
+  const faults = whyItems(session).filter(({ name }) => name.startsWith('fault '));
+  expect(faults.map(({ meaning }) => meaning?.slice(0, 3))).toEqual(['#UD', '#GP', '#GP', '#DF', '#GP']);
 });
