@@ -13,6 +13,7 @@ import { bytesOf, littleEndian, peekSpace, peekValue, readableRuns } from './gue
 import { type NameSource, nameSources, type OuterFrame, peekMsr, setMsr } from './name-sources';
 import type { ProgramInfo } from './program-info';
 import { naturalSize, type RegisterPlace, registerPlaces } from './registers';
+import { absenceOfField } from './vmcs/names';
 
 /** Physical addresses end here; beyond there is nothing on this board. */
 const PHYSICAL_END = 1n << 52n;
@@ -65,7 +66,8 @@ export class VcpuEnvironment implements Environment, Places {
   }
 
   absent(name: string): string | undefined {
-    return absenceOf({ machine: this.machine, vcpu: this.vcpu }, name);
+    const owner = { machine: this.machine, vcpu: this.vcpu };
+    return absenceOf(owner, name) ?? absenceOfField(owner, name);
   }
 
   setName(name: string, value: bigint): void {

@@ -1,9 +1,12 @@
-/** Places to stop at that nothing is called: which symbol or kind of event was meant is told with the refusal. */
+/** Names that nothing has: which symbol, event or value was meant is told with the refusal, or beside what was set. */
 
-import { eventWords } from './events/spec';
-import { ExpressionError } from './expression/syntax';
+import { numbersOf } from './events/kinds';
+import { eventWords, isEventSpec, readEventSpec } from './events/spec';
+import { parseExpression } from './expression/parser';
+import { type Expression, ExpressionError } from './expression/syntax';
 import { nearest } from './nearest';
 import type { Session } from './session';
+import { isFieldName } from './vmcs/names';
 
 /** More symbols than that are not looked through. */
 const MOST_SYMBOLS = 10_000;
@@ -24,10 +27,57 @@ export const orSuggest = <Found>(session: Session, index: number, text: string, 
   }
 };
 
+const symbolNames = (session: Session): string[] =>
+  session.info.symbols.startingWith('', MOST_SYMBOLS).map(({ name }) => name);
+
 const meant = (session: Session, index: number, text: string): { readonly name?: string; readonly near?: string } => {
   const name = /^\s*([a-z_.][\w.-]*)(?::|\s*$)/i.exec(text)?.[1];
   if (name === undefined || session.environment(index).name(name, false) !== undefined) return {};
-  const symbols = session.info.symbols.startingWith('', MOST_SYMBOLS).map((symbol) => symbol.name);
-  const near = nearest(name, [...eventWords, ...symbols]);
+  const near = nearest(name, [...eventWords, ...symbolNames(session)]);
   return near === undefined ? {} : { name, near };
+};
+
+/** Names in a condition that nothing has as yet: it is not refused for that, but said. */
+export const doubts = (session: Session, index: number, spec: string, condition: string | undefined): string[] => {
+  if (condition === undefined) return [];
+  const environment = session.environment(index);
+  const own = ownNames(session, spec);
+  const isKnown = (name: string): boolean =>
+    own.some((one) => one.toLowerCase() === name.toLowerCase()) ||
+    isFieldName(name) ||
+    environment.name(name, false) !== undefined;
+  // Local labels are those of the place, parts of tables those of the moment.
+  const unknown = namesIn(parseExpression(condition)).filter((name) => !name.includes('.') && !isKnown(name));
+  return [...new Set(unknown)].map((name) => {
+    const near = nearest(name, [...own, ...environment.registers.keys(), ...symbolNames(session)]);
+    return `nothing is called \`${name}\` now${near === undefined ? '' : `; did you mean ${near}?`}`;
+  });
+};
+
+/** What an event, or a change of a value, adds to the language. */
+const ownNames = (session: Session, spec: string): string[] => {
+  if (!isEventSpec(spec) || session.info.symbols.named(spec) !== null) return ['old', 'new'];
+  const { kind } = readEventSpec(spec, () => 0n);
+  return numbersOf(kind).flatMap(({ name, constants, names }) => [
+    name,
+    ...(constants === true ? (names?.() ?? []) : []),
+  ]);
+};
+
+const namesIn = (expression: Expression): string[] => {
+  switch (expression.kind) {
+    case 'name':
+      return [expression.name];
+    case 'memory':
+      return namesIn(expression.address);
+    case 'unary':
+    case 'cast':
+      return namesIn(expression.operand);
+    case 'binary':
+      return [...namesIn(expression.left), ...namesIn(expression.right)];
+    case 'call':
+      return expression.operands.flatMap(namesIn);
+    default:
+      return [];
+  }
 };

@@ -19,7 +19,7 @@ import { fieldNamesBeginning, findField, setField } from './fields/names';
 import type { ProgramInfo } from './program-info';
 import { naturalSize, type RegisterPlace } from './registers';
 import { guestSide, type Side } from './sides';
-import { exitReasonNames, vmcsNames } from './vmcs/names';
+import { exitReasonNames, isFieldName, vmcsNames } from './vmcs/names';
 
 export interface NameSource {
   /** For what it is: in messages, and for completion. */
@@ -173,6 +173,7 @@ const symbolNames = (named: Named): NameSource => ({
   },
   write: (name) => {
     if (named.info.resolve(name, here(named)) === undefined) return false;
+    if (isFieldName(name)) throw new BadInput(`${name} is only a constant of the program now: no VMCS is current`);
     throw new BadInput(`${name} is an address, which cannot be set; write [${name}] for the memory there`);
   },
 });

@@ -475,3 +475,31 @@ describe('names of entries that are not there', () => {
     expect((await say(`set ${name} = 1`))[0]).toContain(message.replace('register, flag or symbol', 'register'));
   });
 });
+
+describe('what is not there yet', () => {
+  test('a condition may name it; what nothing is called is said beside the breakpoint', async () => {
+    const { say } = await open(counting);
+    expect(await say('break cpuid if leef == 1')).toEqual([
+      'breakpoint 1 on cpuid if leef == 1',
+      'nothing is called `leef` now; did you mean leaf?',
+    ]);
+    expect(await say('break vmexit if reason == CPUIDX || guest_rip == double')).toEqual([
+      expect.stringMatching(/^breakpoint 2 /),
+      'nothing is called `CPUIDX` now; did you mean CPUID?',
+    ]);
+    expect(await say('break double if .loop == eax && ecx != 2')).toHaveLength(1);
+    expect(await say('watch eax if new > old')).toHaveLength(1);
+  });
+
+  test.each([
+    ['info vmcs', 'there is no VMCS now: VMXON has not been executed'],
+    ['print GUEST_RIP', 'no VMCS is current, so that there is no GUEST_RIP'],
+    ['set vmcs.0x5000.GUEST_RIP = 1', 'there is no VMCS at 0x5000'],
+    ['vmcs', 'no VMCS is current, and the program has used none'],
+    ['walk guest:rip', 'no guest has exited to a hypervisor that runs now'],
+    ['until vmexit', 'vmexit is an event: tbreak vmexit, then continue'],
+  ])('%s', async (line, message) => {
+    const { say } = await open(counting);
+    expect((await say(line))[0]).toContain(`refused: ${message}`);
+  });
+});

@@ -78,3 +78,11 @@ test('its registers are set as fields of the VMCS, its memory as memory', async 
   await say('[rsp]:u64 = 7');
   expect(await say('[rsp]:u64')).toMatch(/^0x7 /);
 });
+
+test('a walk in the space of the guest can be asked for from the hypervisor', async () => {
+  const { console, say } = await atExit();
+  const own = await say('walk rip');
+  console.frame = undefined;
+  expect(await say('walk guest:rip')).toBe(own);
+  expect(await say('p GUEST_CR0.pee')).toContain('GUEST_CR0 has no field pee, did you mean pe?; it has pe, mp');
+});

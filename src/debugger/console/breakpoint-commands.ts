@@ -3,7 +3,7 @@
 import { BadInput } from '../../program/program';
 import { isEventSpec, splitRequest } from '../events/spec';
 import { parseExpression } from '../expression/parser';
-import { orSuggest } from '../misspelled';
+import { doubts, orSuggest } from '../misspelled';
 import type { TriggerOptions } from '../trigger';
 import type { WatchAccess } from '../watches';
 import { inText, readCodePlaces, readCount, readMemoryPlace, splitArguments } from './arguments';
@@ -28,6 +28,9 @@ const place = (console: ConsoleContext, request: StopRequest): number =>
     orSuggest(console.session, console.vcpu, location, () => readCodePlaces(console, location)),
   );
 
+const doubtsAbout = ({ session, vcpu }: ConsoleContext, spec: string, { condition }: TriggerOptions): string[] =>
+  doubts(session, vcpu, spec, condition);
+
 const add = (console: ConsoleContext, argument: string, more: TriggerOptions): Output => {
   const { spec, options: written } = split(argument);
   const options = { ...written, ...more };
@@ -35,7 +38,7 @@ const add = (console: ConsoleContext, argument: string, more: TriggerOptions): O
   // `mode` and `ring` may be symbols too: those that are meant more often.
   if (isEventSpec(spec) && !symbol) {
     const id = place(console, { kind: 'event', text: spec, options, logs: false });
-    return lines(`breakpoint ${id} on ${spec}${detailsOf(options)}`);
+    return lines(`breakpoint ${id} on ${spec}${detailsOf(options)}`, ...doubtsAbout(console, spec, options));
   }
   const id = place(console, { kind: 'code', text: spec, options });
   const found = console.session.breakpoints.list().find((one) => one.id === id);
@@ -43,6 +46,7 @@ const add = (console: ConsoleContext, argument: string, more: TriggerOptions): O
     ...(found?.places ?? []).map(
       (at) => `breakpoint ${id} at ${whereText(console.session.info, at)}${detailsOf(written)}`,
     ),
+    ...doubtsAbout(console, spec, options),
   );
 };
 
@@ -51,7 +55,7 @@ const log = (console: ConsoleContext, argument: string): Output => {
   const { spec, options } = split(argument);
   if (isEventSpec(spec) && console.session.info.symbols.named(spec) === null) {
     const id = place(console, { kind: 'event', text: spec, options, logs: true });
-    return lines(`breakpoint ${id} logs ${spec}${detailsOf(options)}`);
+    return lines(`breakpoint ${id} logs ${spec}${detailsOf(options)}`, ...doubtsAbout(console, spec, options));
   }
   return add(console, argument, options.logMessage === undefined ? { logMessage: `${spec}: RIP {rip}` } : {});
 };
@@ -65,7 +69,8 @@ const watch = (console: ConsoleContext, argument: string, access: WatchAccess): 
   const request = watchRequest(console, spec, options, access);
   const id = place(console, request);
   const found = console.session.breakpoints.listWatches().find((one) => one.id === id);
-  return lines(`breakpoint ${id} watches ${found === undefined ? spec : watchText(found)}${detailsOf(options)}`);
+  const what = found === undefined ? spec : watchText(found);
+  return lines(`breakpoint ${id} watches ${what}${detailsOf(options)}`, ...doubtsAbout(console, spec, options));
 };
 
 const watchRequest = (

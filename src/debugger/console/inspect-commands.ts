@@ -5,9 +5,10 @@ import { hex } from '../../x86/address';
 import { type ExitReasonName, exitReasons } from '../../x86/vmx/exit-reasons';
 import { recollectionOf } from '../inspect/recollection';
 import type { Scope } from '../inspect/scope';
-import { scopesOf, scopesOfFrame } from '../inspect/scopes';
+import { absenceOfScope, scopesOf, scopesOfFrame } from '../inspect/scopes';
 import { type Item, itemValue } from '../item';
 import { environmentOf } from '../query-item';
+import { framesOf } from '../stack';
 import { modeAndRing } from '../vcpu-view';
 import { evaluated, splitArguments } from './arguments';
 import { type Command, type ConsoleContext, lines, type Output } from './command';
@@ -129,8 +130,18 @@ const information = (console: ConsoleContext, argument: string): Output => {
   if ('breakpoints'.startsWith(word.toLowerCase())) return lines(...stopLines(session));
   const scope = scopeNamed(console, word);
   if (scope !== undefined) return showScope(console, scope, rest);
+  const absent = absenceOfScope(word);
+  if (absent !== undefined) throw new BadInput(absent);
   const names = scopes(console).map(({ name }) => name);
   throw new BadInput(`${word}: info takes breakpoints or one of ${names.join(', ')}`);
+};
+
+/** The same console in the frame where the guest was left. @throws BadInput where none waits */
+const seenByGuest = (console: ConsoleContext): ConsoleContext => {
+  const { session, vcpu } = console;
+  const frame = framesOf(session.vcpu(vcpu), session.info).find(({ entered }) => entered === 'VM exit');
+  if (frame === undefined) throw new BadInput('no guest has exited to a hypervisor that runs now');
+  return Object.create(console, { frame: { value: frame } }) as ConsoleContext;
 };
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
@@ -186,11 +197,14 @@ export const inspectCommands: readonly Command[] = [
     help: 'Shows the page walk of a linear address and what it allows; the Paging pane keeps it.',
     more: [
       "ACCESS is 'r', 'w' or 'x', with a u before it for user code: `walk rsp, 'uw'`. `unwalk ADDRESS` takes it from the pane.",
+      '`walk guest:ADDRESS` walks the tables of the guest whose hypervisor runs, and EPT.',
     ],
     complete: completeExpression,
     run: (console, argument) => {
       const [text] = splitArguments(argument);
       if (text === undefined) throw new BadInput('which address? walk rip');
+      const ofGuest = /^guest:(.*)$/is.exec(argument)?.[1];
+      if (ofGuest !== undefined) return show(seenByGuest(console), `walk(${ofGuest})`);
       const output = show(console, `walk(${argument})`);
       recollectionOf(console.session.machine).watchWalk(evaluated(console, text).bits, true);
       return { ...output, redraw: true };

@@ -1,6 +1,7 @@
 /** Commands that move the machine. */
 
 import { BadInput } from '../../program/program';
+import { isEventSpec } from '../events/spec';
 import type { Depth, Granularity } from '../stepping';
 import { readCount, readLocation } from './arguments';
 import type { Command, ConsoleContext, Output } from './command';
@@ -69,6 +70,8 @@ export const motionCommands: readonly Command[] = [
     help: 'Goes on until it arrives at a line, symbol or address.',
     complete: completeLocation,
     run: (console, argument) => {
+      if (isEventSpec(argument) && console.session.info.symbols.named(argument) === null)
+        throw new BadInput(`${argument} is an event: tbreak ${argument}, then continue`);
       const [address] = readLocation(console, argument);
       if (address === undefined) throw new BadInput(`${argument}: no place`);
       return console.move((session) => session.runUntil(console.vcpu, address));

@@ -24,7 +24,13 @@ const vmcsOf = (console: ConsoleContext, argument: string): VmcsView => {
   const vcpu = session.vcpu(console.vcpu);
   if (argument === '') {
     const current = currentVmcs(vcpu);
-    if (current === undefined) throw new BadInput('no VMCS is current; `vmcs list` shows those that there are');
+    const known = vmcsViews(session.machine, vcpu).map((view) => hex(view.address));
+    if (current === undefined)
+      throw new BadInput(
+        known.length === 0
+          ? 'no VMCS is current, and the program has used none'
+          : `no VMCS is current; there are ${known.join(', ')}: vmcs ${known[0]}`,
+      );
     return current;
   }
   const address = addressOf(console, argument);

@@ -69,6 +69,7 @@ export const partOf = (whole: Field, pieces: Pieces): Field => {
 /** What is said of a field's name that is none of those there are. */
 export const noSuchPart = (whole: string, name: string, known: readonly string[]): string => {
   const near = nearest(name, known);
+  if (known.length === 0) return `${whole} has no fields`;
   return `${whole} has no field ${name}${near === undefined ? '' : `, did you mean ${near}?`}; it has ${known.join(', ')}`;
 };
 

@@ -27,5 +27,7 @@ export interface ScopeRow {
   readonly expensive?: true;
   /** Whether this machine has it, in its present mode. */
   readonly present?: (subject: Subject) => boolean;
+  /** Why it has not, then. */
+  readonly absent?: string;
   readonly items: (subject: Subject) => Item[];
 }

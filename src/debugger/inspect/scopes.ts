@@ -33,13 +33,21 @@ const rows: readonly ScopeRow[] = [
   { name: 'Descriptor tables', items: tableItems },
   { name: 'Paging', items: pagingItems },
   { name: 'TLB', expensive: true, items: translationItems },
-  { name: 'VMCS', present: hasVmcs, items: vmcsItems },
+  { name: 'VMCS', present: hasVmcs, absent: 'VMXON has not been executed', items: vmcsItems },
   { name: 'Interrupts', items: interruptItems },
   { name: 'Devices', expensive: true, items: deviceItems },
   { name: 'Machine', items: machineItems },
   { name: 'Faults', items: faultItems },
-  { name: 'Data', expensive: true, present: hasData, items: dataItems },
+  { name: 'Data', expensive: true, present: hasData, absent: 'the program has no symbols of data', items: dataItems },
 ];
+
+/** Why there is no scope whose name begins so; undefined where none would. */
+export const absenceOfScope = (word: string): string | undefined => {
+  const row = rows.find(
+    ({ name, absent }) => absent !== undefined && name.toLowerCase().startsWith(word.toLowerCase()),
+  );
+  return row === undefined ? undefined : `there is no ${row.name} now: ${row.absent}`;
+};
 
 /** What a guest that waits has of its own. */
 const ofGuest: ReadonlySet<string> = new Set([

@@ -5,9 +5,10 @@
 
 import type { Machine } from '../../machine/pc';
 import { BadInput } from '../../program/program';
+import { hex } from '../../x86/address';
 import { type ExitReasonName, exitReasons } from '../../x86/vmx/exit-reasons';
 import { type FieldName, fieldNames, vmcsFields, widthOf } from '../../x86/vmx/fields';
-import { bigWord, type Field, type Owner, partOf } from '../fields/field';
+import { bigWord, type Field, noSuchPart, type Owner, partOf } from '../fields/field';
 import { setField } from '../fields/names';
 import type { NameSource } from '../name-sources';
 import { writeRefusal } from './availability';
@@ -77,6 +78,23 @@ const find = (owner: Owner, text: string): Field | undefined => {
   const field = placeOf(owner, view, name);
   const [, part] = words;
   return part === undefined ? field : partNamed(field, view, name, part);
+};
+
+/** Why a name of a field, or of a part of one, means nothing now. */
+export const absenceOfField = (owner: Owner, text: string): string | undefined => {
+  const words = text.toLowerCase().split('.');
+  if (words[0] === 'vmcs') words.shift();
+  const address = bigWord(words[0]);
+  if (address !== undefined) words.shift();
+  const name = byWord.get(words[0] ?? '');
+  if (name === undefined || owner.vcpu.vmx === undefined) return undefined;
+  const view = address === undefined ? currentVmcs(owner.vcpu) : vmcsAt(owner.machine, owner.vcpu, address);
+  if (view === undefined)
+    return address === undefined
+      ? `no VMCS is current, so that there is no ${name}`
+      : `there is no VMCS at ${hex(address)}`;
+  const [, part] = words;
+  return part === undefined ? undefined : noSuchPart(name, part, Object.keys(bitsOfField(name, view.get) ?? {}));
 };
 
 /** The field that a name means, where it is no part of one, and whose it is. */
