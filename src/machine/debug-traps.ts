@@ -25,6 +25,7 @@ const LONGEST = 15;
 
 export class DebugTraps {
   private onExecution = false;
+  private armed = false;
 
   constructor(
     private readonly state: CpuState,
@@ -36,6 +37,7 @@ export class DebugTraps {
   changed(): void {
     const { state } = this;
     const armed = armedBreakpoints(state);
+    this.armed = armed.length > 0;
     this.onExecution = armed.some(({ condition }) => condition === 'execute');
     // The next instruction may be one that is armed.
     state.setU32(layout.leave, 1);
@@ -51,6 +53,11 @@ export class DebugTraps {
           hit: (kind: 'read' | 'write', at: bigint, size: number) => this.pend(breakpointHits(state, kind, at, size)),
         })),
     );
+  }
+
+  /** DR7 may have been loaded by a VM entry or exit. */
+  loaded(): void {
+    if (this.armed || this.state.getU32(layout.dr + 7 * 8) & ENABLED) this.changed();
   }
 
   /** A port was accessed: breakpoints on ports exist with CR4.DE. */

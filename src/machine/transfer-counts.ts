@@ -1,11 +1,11 @@
-/** Events that the core's own transfers only count: exceptions, INT n, ring changes, SYSCALL and SYSRET. */
+/** Events that the core only counts: exceptions, INT n, ring changes, SYSCALL and SYSRET, VMREAD and VMWRITE. */
 
 import type { EventKind } from './core/event';
 import { state as layout } from './core/layout';
 import type { CpuState } from './core/state';
 
-/** Events that are part of a transfer. */
-export const transferEvents: readonly EventKind[] = ['trap', 'int', 'ring', 'mode', 'syscall'];
+/** Events of what the core would do by itself. */
+export const transferEvents: readonly EventKind[] = ['trap', 'int', 'ring', 'mode', 'syscall', 'vmcs'];
 
 /** Takes the counts that the core has kept since the last time. */
 export const collectCounts = (
@@ -24,4 +24,5 @@ export const collectCounts = (
   }
   take(layout.ringCount, 'ring', 0);
   take(layout.syscallCount, 'syscall', 0);
+  take(layout.vmcsCount, 'vmcs', 0);
 };

@@ -54,6 +54,10 @@ export class VirtualCpu {
         if (linear === undefined) this.onSpaceChange?.();
       },
     );
+    this.cpu.spaceSwitched = (guest, source) => {
+      this.engine.tables.enter(guest ? 1 : 0, source);
+      this.onSpaceChange?.();
+    };
     this.processor = new Processor(this.cpu, { tlb });
     this.engine = new Engine(
       this.state,
@@ -75,12 +79,12 @@ export class VirtualCpu {
   private makeVmx(counters: Counters): Vmx {
     const { cpu, state, engine } = this;
     return new Vmx(cpu, {
+      transfers: engine.vmcs,
       step: () => counters.step,
       now: () => cpu.surroundings.now(),
       switched: () => {
         engine.settle();
-        this.debug.changed();
-        state.setU32(layout.leave, 1);
+        this.debug.loaded();
       },
       inject: (event) => {
         try {

@@ -143,6 +143,11 @@ export abstract class Emitter {
   /** IA32_KERNEL_GS_BASE. */
   abstract kernelGsBase(): Expr;
   abstract setKernelGsBase(value: Expr): void;
+  /** Number of the field of the current VMCS with an encoding, plus 1; 0 where there is more to an access than that. */
+  abstract vmcsField(encoding: Expr): Expr;
+  /** The field, by such a number. */
+  abstract readVmcs(number: Expr): Expr;
+  abstract writeVmcs(number: Expr, value: Expr): void;
   /** Interrupts are held off until after the next instruction: STI. */
   abstract shadowInterrupts(): void;
 
@@ -169,6 +174,8 @@ export abstract class Emitter {
     ...args: Expr[]
   ): void;
   abstract fault(vector: number, reason: string, errorCode?: number): void;
+  /** TypeScript executes the instruction; nothing has been changed. */
+  abstract decline(): void;
   /** The processor must look at interrupts before the next instruction. */
   abstract requestLeave(): void;
 

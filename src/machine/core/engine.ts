@@ -19,6 +19,7 @@ import { SlowRecords } from './slow-records';
 import { softwareException, transferVector } from './software-exceptions';
 import { throughStack } from './stack-reference';
 import { type CpuState, SS, TR } from './state';
+import type { VmcsTransfers } from './vmcs-transfers';
 
 /** What the core asks of the privileged architecture. */
 export interface Architecture extends Translation {
@@ -38,7 +39,7 @@ export interface Architecture extends Translation {
   supports(instruction: Instruction): boolean;
 }
 
-interface Exports {
+interface Exports extends VmcsTransfers {
   readonly table: WebAssembly.Table;
   run(record: number): number;
   step(record: number): number;
@@ -130,7 +131,7 @@ export class Engine {
     const { cpu } = this;
     const mode = decodeModeOf(cpu);
     const segmented = mode !== decodeMode.code64 && mode !== decodeMode.flat32;
-    if (segmented || mode !== this.fetch.mode) this.tables.dropJumps();
+    this.tables.decodeAs(mode, !segmented);
     // The core's transfers in 64-bit mode leave the limits alone, which matter outside it only.
     if (this.fetch.mode === decodeMode.code64 && mode !== decodeMode.code64) cpu.deriveAllLimits();
     this.fetch.mode = mode;
@@ -151,6 +152,11 @@ export class Engine {
     this.withinRepeat = false;
     this.cpu.segmentsChanged = false;
     this.modeChanged();
+  }
+
+  /** What the core does of VM entries and exits. */
+  get vmcs(): VmcsTransfers {
+    return this.core;
   }
 
   /** What the core calls by handler number. */
@@ -252,12 +258,17 @@ export class Engine {
         this.enter(0, left);
         continue;
       }
-      if (why === status.slow) this.executeSlow(at);
-      else if (why === status.fault) this.deliver(this.faultFromCore());
-      else if (why === status.stale) this.replace(at);
-      else if (why === status.breakpoint) this.passBreakpoint();
-      if (why !== status.jump || detours >= DETOURS || cpu.getU32(state.leave) !== 0) return;
-      const left = cpu.getI32(state.budget);
+      let left = cpu.getI32(state.budget);
+      if (why === status.slow || why === status.fault) {
+        left -= (cpu.memory.u8[at + record.before] as number) + 1;
+        if (why === status.slow) this.executeSlow(at);
+        else this.deliver(this.faultFromCore());
+      } else if (why !== status.jump) {
+        if (why === status.stale) this.replace(at);
+        else if (why === status.breakpoint) this.passBreakpoint();
+        return;
+      }
+      if (left <= 0 || detours >= DETOURS || cpu.getU32(state.leave) !== 0) return;
       head = this.locate(true);
       if (head === 0) return;
       this.enter(head, left);
@@ -272,6 +283,8 @@ export class Engine {
     // The iterations of a repeated string instruction after its first are no arrivals.
     cpu.setU32(state.judgedBudget, this.judged || this.withinRepeat ? budget : NOTHING_JUDGED);
     this.entered = budget;
+    const position = this.counters.step + budget;
+    cpu.setHalves(state.stepBase, position, position / 2 ** 32);
     const flags = cpu.getU32(state.flags);
     if (flags & RF) {
       cpu.setU32(state.flags, flags & ~RF);

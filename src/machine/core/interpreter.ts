@@ -11,6 +11,7 @@ import { pairsOf } from './pairs';
 import { jumpIndex, RecordEmitter, reasons, type Surroundings } from './record-emitter';
 import { hotIn, keyOf, pairKey, type Shape, shapesOf, silentKey } from './shapes';
 import { transferRoutines } from './transfers';
+import { vmcsTransfers } from './vmcs-transfers';
 import {
   block,
   br,
@@ -80,6 +81,7 @@ export const buildCore = (): Core => {
   const module = new Module();
   const memory = memoryFunctions(module);
   memory.transfers = transferRoutines(module, memory);
+  vmcsTransfers(module);
   const shapes = instructions.flatMap(shapesOf);
   const hot = { hot64: hotHandlers(shapes, 'hot64'), hot32: hotHandlers(shapes, 'hot32') };
   const cold = shapes.filter((shape) => hotIn(shape).length === 0);

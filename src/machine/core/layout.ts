@@ -123,6 +123,10 @@ export const state = struct(0, {
   trapCounts: 512 * 4,
   ringCount: 4,
   syscallCount: 4,
+  /** VMREADs and VMWRITEs since then. */
+  vmcsCount: 4,
+  /** Steps done when the core was entered, and its budget of then: where it is, the budget that is left tells. */
+  stepBase: 8,
   /** Base of the supervisor's fast tables and jump cache; the user's follow. */
   fastSupervisor: 4,
   jumpsSupervisor: 4,
@@ -169,6 +173,27 @@ export const TAG_CODE = 1 << 11;
 export const JUMP_ENTRIES = 4096;
 const JUMP_BYTES = JUMP_ENTRIES * 16;
 
+/** Both privileges' tables; there is one such bank for root operation, or a processor without VT-x, and one for its guest. */
+export const FAST_BANK = 2 * fast.size;
+export const JUMP_BANK = 2 * JUMP_BYTES;
+
+/** An active VMCS in its slot. */
+export const vmcsSlot = {
+  size: 8192,
+  /** Physical address of its region; bit 0 in use, bit 1 launched; when it was made current, for the choice of a victim. */
+  address: 0,
+  flags: 8,
+  age: 12,
+  /** A bit for each field that was written since the VMCS last passed the checks of an entry; all where it never did. */
+  changed: 32,
+  /** Eight bytes for each field, by its number. */
+  fields: 64,
+  /** Who wrote each last: {u64 step * 8 + writer, u64 RIP}. */
+  writers: 64 + 256 * 8,
+} as const;
+/** Writers as they are kept. */
+export const VMCS_WRITERS = ['never', 'vmwrite', 'exit', 'load', 'debugger', 'entry'] as const;
+
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 
 export const vcpu = (() => {
@@ -178,18 +203,21 @@ export const vcpu = (() => {
   const tlbSize = 256 * 1024;
   /** Active VMCSs, see vmx/vmcs.ts. */
   const vmcs = tlb + tlbSize;
-  const vmcsSize = 16 * 8192;
-  const fastTables = vmcs + vmcsSize;
-  const jumpCaches = fastTables + 2 * fast.size;
+  const vmcsSize = 16 * vmcsSlot.size;
+  /** Numbers of the fields that this processor has, plus 1, by bits 14:1 of their encodings; 0: none. */
+  const vmcsFields = vmcs + vmcsSize;
+  const fastTables = vmcsFields + 16384;
+  const jumpCaches = fastTables + 2 * FAST_BANK;
   return {
     xsave,
     tlb,
     tlbSize,
     vmcs,
     vmcsSize,
+    vmcsFields,
     fastTables,
     jumpCaches,
-    size: align(jumpCaches + 2 * JUMP_BYTES, 65536),
+    size: align(jumpCaches + 2 * JUMP_BANK, 65536),
   } as const;
 })();
 

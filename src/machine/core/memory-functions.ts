@@ -7,6 +7,7 @@
 import type { Size } from './emitter';
 import { access, CODE_LINES, fast, state, status, TAG_CODE, VCPUS } from './layout';
 import type { Transfers } from './transfers';
+import { type VmcsFunctions, vmcsFunctions } from './vmcs-functions';
 import { type Expr, type Func, getLocal, i32, i64, inState, type Module, ret, setLocal, when } from './wasm';
 
 export interface MemoryFunctions {
@@ -18,6 +19,7 @@ export interface MemoryFunctions {
   readonly store: Readonly<Record<Size, Func>>;
   /** (offset, segment slot, bytes, write?, record) -> linear */
   readonly segment: Func;
+  readonly vmcs: VmcsFunctions;
   /** Set once they are made: they use the others. */
   transfers?: Transfers;
 }
@@ -111,7 +113,13 @@ export const memoryFunctions = (module: Module): MemoryFunctions => {
   };
 
   const each = (make: (size: Size) => Func) => ({ 8: make(8), 16: make(16), 32: make(32), 64: make(64) });
-  return { load: each(load), probe: each(probe), store: each(store), segment: segmentFunction(module) };
+  return {
+    load: each(load),
+    probe: each(probe),
+    store: each(store),
+    segment: segmentFunction(module),
+    vmcs: vmcsFunctions(module),
+  };
 };
 
 /**

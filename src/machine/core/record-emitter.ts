@@ -355,6 +355,16 @@ export class RecordEmitter extends StatementWriter {
     this.commit();
     this.setField(KERNEL_GS_BASE, i64.store, value);
   }
+  vmcsField(encoding: Expr): Expr {
+    return this.let(this.at.memory.vmcs.field.call(encoding));
+  }
+  readVmcs(number: Expr): Expr {
+    return this.let(this.at.memory.vmcs.read.call(number));
+  }
+  writeVmcs(number: Expr, value: Expr): void {
+    this.commit();
+    this.do(this.at.memory.vmcs.write.call(number, value, this.nextRip(), this.rec));
+  }
   shadowInterrupts(): void {
     this.commit();
     this.setField(state.interruptibility, i32.store, i32.or(this.field(state.interruptibility, i32.load), c32(1)));
@@ -440,6 +450,12 @@ export class RecordEmitter extends StatementWriter {
     set(state.faultCode, c32(errorCode));
     set(state.faultReason, c32(reasonNumber(reason)));
     set(state.status, c32(status.fault));
+    this.do(ret(c32(0)));
+  }
+  decline(): void {
+    const set = (offset: number, value: Expr) => this.setField(offset, i32.store, value);
+    set(state.record, this.rec);
+    set(state.status, c32(status.slow));
     this.do(ret(c32(0)));
   }
   transfer(routine: keyof Transfers, returnRip: Expr | undefined, ...args: Expr[]): void {

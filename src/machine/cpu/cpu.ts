@@ -64,6 +64,8 @@ export class Cpu {
   paging!: Paging;
   /** VT-x, where the model has it. */
   vmx: Virtualization | undefined;
+  /** To be called after an entry or an exit: into a guest's address space, or out of it; and what its translations come from. */
+  spaceSwitched: (guest: boolean, source: readonly number[]) => void = () => {};
 
   constructor(
     readonly state: CpuState,

@@ -214,13 +214,27 @@ export class Paging {
     // Without a VPID the guest shares number 0 with the host, and nothing of it survives.
     if (vpid === 0) this.tlb.dropVpid(0, true);
     this.tlb.select(currentPcid(this.cpu), vpid, this.ep4ta);
-    this.cpu.translationsDropped();
+    this.cpu.spaceSwitched(true, this.source());
   }
-  /** After a snapshot was restored: as `enterSpace`, but what is cached stays. */
-  resumeSpace(vpid: number, eptPointer: bigint | undefined): void {
+  /** After a snapshot was restored: as `enterSpace` or `leaveSpace`, but what is cached stays. */
+  resumeSpace(guest: boolean, vpid: number, eptPointer: bigint | undefined): void {
     this.vpid = vpid;
     this.takePointer(eptPointer);
     this.cpu.translationsDropped();
+    this.cpu.spaceSwitched(guest, this.source());
+  }
+  /** What translations come from and are judged by; the CPL has tables of its own. */
+  private source(): readonly number[] {
+    const registers = this.state;
+    return [
+      this.tlb.tag,
+      this.tlb.globalTag,
+      this.tlb.renumberings,
+      registers.getU32(state.cr0),
+      registers.getU32(state.cr4),
+      registers.getU32(state.efer),
+      this.eptPointer === undefined ? 0 : Number(this.eptPointer & 0xfffn),
+    ];
   }
   private takePointer(eptPointer: bigint | undefined): void {
     this.eptPointer = eptPointer;
@@ -247,7 +261,7 @@ export class Paging {
     this.takePointer(undefined);
     if (forget) this.tlb.dropVpid(0, true);
     this.tlb.select(currentPcid(this.cpu));
-    this.cpu.translationsDropped();
+    this.cpu.spaceSwitched(false, this.source());
   }
   /** By which translations are tagged now. */
   vpid = 0;
@@ -455,6 +469,7 @@ export class Paging {
     this.takePointer(undefined);
     this.tlb.reset();
     this.cpu.translationsDropped();
+    this.cpu.spaceSwitched(false, this.source());
   }
 }
 

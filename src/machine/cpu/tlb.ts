@@ -146,6 +146,17 @@ export class Tlb {
     words[this.start + GLOBAL_TAG] = words[this.start + global] as number;
   }
 
+  /** How often the tags were given out anew. */
+  renumberings = 0;
+
+  /** What marks the entries of the current context; another one once they were dropped. */
+  get tag(): number {
+    return this.words[this.start + TAG] as number;
+  }
+  get globalTag(): number {
+    return this.words[this.start + GLOBAL_TAG] as number;
+  }
+
   /** Finds the translation of a linear address (two halves); leaves `rights` and `page`. */
   lookup(instruction: boolean, low: number, high: number): boolean {
     const words = this.words;
@@ -336,6 +347,7 @@ export class Tlb {
 
   private renumber(): void {
     const words = this.words;
+    this.renumberings++;
     for (const { entries, sets, ways } of structures)
       words.fill(0, this.start + entries, this.start + entries + sets * ways * ENTRY_WORDS);
     let tag = 1;

@@ -1,7 +1,8 @@
 /** Control bits as masks, and the control words of the current VMCS, read once at entry. */
 
 import { controlOf } from '../../x86/vmx/controls';
-import { fieldIndex, type Vmcs } from './vmcs';
+import { fieldIndex } from '../../x86/vmx/fields';
+import type { Vmcs } from './vmcs';
 
 /** Bit of a control as a 32-bit mask. */
 const mask = (id: string): number => {

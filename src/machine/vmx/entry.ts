@@ -5,16 +5,17 @@
 
 import { CR0, CR4, dr7Fixed, EFER } from '../../x86/control-registers';
 import { access } from '../../x86/descriptors';
+import { fieldIndex } from '../../x86/vmx/fields';
 import type { MsrRefusal } from '../core/exit';
 import { state as layout } from '../core/layout';
 import { CS, SS } from '../core/state';
+import type { VmcsTransfers } from '../core/vmcs-transfers';
 import type { Cpu } from '../cpu/cpu';
 import { msrOffset } from '../cpu/msrs';
 import { type ControlBits, control } from './control-bits';
 import { CR0_KEPT } from './exit';
-import { guestCopies, loadCopies, pdpteCopies } from './guest-area';
 import { loadMsrs } from './msr-lists';
-import { fieldIndex, type Vmcs } from './vmcs';
+import type { Vmcs } from './vmcs';
 
 /** Bits of DR7 that entries clear: 12, 14 and 15. */
 const DR7_WRITABLE = 0xffff_2fff;
@@ -32,11 +33,11 @@ const {
 } = fieldIndex;
 
 /** Loads the guest-state area into the processor. Intel SDM vol. 3, "Loading Guest State". */
-export const loadGuest = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits): void => {
+export const loadGuest = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, transfers: VmcsTransfers): void => {
   const { state } = cpu;
   const long = (controls.entry & control.guest64) !== 0;
   state.setU32(layout.cr0, (state.getU32(layout.cr0) & CR0_KEPT) | (vmcs.low(GUEST_CR0) & ~CR0_KEPT));
-  loadCopies(guestCopies, vmcs, state);
+  transfers.loadGuest();
   state.rflags = vmcs.low(GUEST_RFLAGS);
   if (controls.entry & control.loadDebug) {
     state.setHalves(layout.dr + 7 * 8, (vmcs.low(GUEST_DR7) & DR7_WRITABLE) | dr7Fixed.ones, 0);
@@ -54,16 +55,16 @@ export const loadGuest = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits): void => 
   state.cpl = (state.segmentAccess(SS) >>> access.dplShift) & 3;
   // 64-bit mode knows no limits; leaving it makes them.
   if (!(long && state.segmentAccess(CS) & access.long)) state.deriveAllLimits();
-  loadGuestPdptes(cpu, vmcs, controls, long);
+  loadGuestPdptes(cpu, controls, long, transfers);
   state.setHalves(layout.monitor, 0xffff_ffff, 0xffff_ffff);
 };
 
 /** PAE paging keeps four entries in the processor: from the fields under EPT, else from memory. */
-const loadGuestPdptes = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, long: boolean): void => {
+const loadGuestPdptes = (cpu: Cpu, controls: ControlBits, long: boolean, transfers: VmcsTransfers): void => {
   const { state } = cpu;
   if (long || !(state.getU32(layout.cr0) & CR0.PG) || !(state.getU32(layout.cr4) & CR4.PAE)) return;
   if (controls.secondary & control.enableEpt) {
-    loadCopies(pdpteCopies, vmcs, state);
+    transfers.loadPdptes();
     return;
   }
   const table = Number(state.cr3 & 0xffff_ffe0n);

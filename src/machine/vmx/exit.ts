@@ -1,17 +1,16 @@
 /** VM exits: information fields, saving the guest, loading the host. Intel SDM vol. 3, "VM Exits". */
 
 import { CR0, CR4, dr7Fixed, EFER } from '../../x86/control-registers';
-import { access } from '../../x86/descriptors';
+import { fieldIndex } from '../../x86/vmx/fields';
 import { state as layout } from '../core/layout';
-import { CS, DS, ES, FS, GS, LDTR, SS, TR } from '../core/state';
+import type { VmcsTransfers } from '../core/vmcs-transfers';
 import { loadPdptes } from '../cpu/control-registers';
 import type { Cpu } from '../cpu/cpu';
 import { msrOffset } from '../cpu/msrs';
 import type { Exit, VmxAbort } from '../cpu/virtualization';
 import { type ControlBits, control } from './control-bits';
-import { copiesOf, guestCopies, loadCopies, pdpteCopies, saveCopies } from './guest-area';
 import { loadMsrs, storeMsrs } from './msr-lists';
-import { fieldIndex, type Vmcs } from './vmcs';
+import { stampOf, type Vmcs } from './vmcs';
 
 const ENTRY_FAILURE = 0x8000_0000;
 const ENTRY_INFO_VALID = 0x8000_0000;
@@ -20,9 +19,6 @@ export const CR0_KEPT = 0x7ffa_ffd0;
 
 /** VMX-abort indicators. Intel SDM vol. 3, "VMX Aborts". */
 export const aborts = { savingMsrs: 1, pdptes: 2, corrupted: 3, loadingMsrs: 4, machineCheck: 5, hostMode: 6 } as const;
-
-/** Hears the number of a field that the exit gave another value. */
-export type Changed = (field: number) => void;
 
 const {
   VM_EXIT_REASON,
@@ -35,7 +31,6 @@ const {
   IDT_VECTORING_ERROR_CODE,
   VM_EXIT_INSTRUCTION_LEN,
   VMX_INSTRUCTION_INFO,
-  GUEST_CR0,
   GUEST_RFLAGS,
   GUEST_DR7,
   GUEST_IA32_DEBUGCTL,
@@ -55,37 +50,45 @@ const {
 
 /** Writes the exit-information fields. */
 export const writeInformation = (vmcs: Vmcs, exit: Exit): void => {
-  vmcs.put(VM_EXIT_REASON, exit.entryFailure ? exit.reason | ENTRY_FAILURE : exit.reason, 0);
+  vmcs.inform(VM_EXIT_REASON, exit.entryFailure ? exit.reason | ENTRY_FAILURE : exit.reason, 0);
   putWide(vmcs, EXIT_QUALIFICATION, exit.qualification);
   if (exit.entryFailure) return;
   putWide(vmcs, GUEST_LINEAR_ADDRESS, exit.guestLinear);
   putWide(vmcs, GUEST_PHYSICAL_ADDRESS, exit.guestPhysical);
-  vmcs.put(VM_EXIT_INTR_INFO, exit.interruption ?? 0, 0);
-  vmcs.put(VM_EXIT_INTR_ERROR_CODE, exit.errorCode ?? 0, 0);
-  vmcs.put(IDT_VECTORING_INFO_FIELD, exit.vectoring ?? 0, 0);
-  vmcs.put(IDT_VECTORING_ERROR_CODE, exit.vectoringCode ?? 0, 0);
-  vmcs.put(VM_EXIT_INSTRUCTION_LEN, exit.instructionLength ?? 0, 0);
-  vmcs.put(VMX_INSTRUCTION_INFO, exit.instructionInfo ?? 0, 0);
+  vmcs.inform(VM_EXIT_INTR_INFO, exit.interruption ?? 0, 0);
+  vmcs.inform(VM_EXIT_INTR_ERROR_CODE, exit.errorCode ?? 0, 0);
+  vmcs.inform(IDT_VECTORING_INFO_FIELD, exit.vectoring ?? 0, 0);
+  vmcs.inform(IDT_VECTORING_ERROR_CODE, exit.vectoringCode ?? 0, 0);
+  vmcs.inform(VM_EXIT_INSTRUCTION_LEN, exit.instructionLength ?? 0, 0);
+  vmcs.inform(VMX_INSTRUCTION_INFO, exit.instructionInfo ?? 0, 0);
 };
 const putWide = (vmcs: Vmcs, field: number, value: bigint | undefined): void => {
-  if (value === undefined) vmcs.put(field, 0, 0);
-  else vmcs.put(field, Number(value & 0xffff_ffffn), Number((value >> 32n) & 0xffff_ffffn));
+  if (value === undefined) vmcs.inform(field, 0, 0);
+  else vmcs.inform(field, Number(value & 0xffff_ffffn), Number((value >> 32n) & 0xffff_ffffn));
 };
 
 const PAT = msrOffset('IA32_PAT');
 const DEBUGCTL = msrOffset('IA32_DEBUGCTL');
 
 /** Saves the guest's state into the guest-state area. Intel SDM vol. 3, "Saving Guest State". */
-export const saveGuest = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, changed: Changed): void => {
+export const saveGuest = (
+  cpu: Cpu,
+  vmcs: Vmcs,
+  controls: ControlBits,
+  transfers: VmcsTransfers,
+  step: number,
+): void => {
   const { state } = cpu;
-  const put = (field: number, low: number, high: number): void => {
-    if (vmcs.low(field) === low && vmcs.high(field) === high) return;
-    vmcs.put(field, low, high);
-    changed(field);
+  const stamp = stampOf(step, 'exit');
+  const low = state.getU32(layout.rip);
+  const high = state.getU32(layout.rip + 4);
+  const put = (field: number, valueLow: number, valueHigh: number): void => {
+    if (vmcs.low(field) === valueLow && vmcs.high(field) === valueHigh) return;
+    vmcs.put(field, valueLow, valueHigh);
+    vmcs.stampAt(field, stamp, low, high);
   };
   const save = (field: number, at: number): void => put(field, state.getU32(at), state.getU32(at + 4));
-  saveCopies(guestCopies, vmcs, state, changed);
-  save(GUEST_CR0, layout.cr0);
+  transfers.saveGuest(stamp, stamp / 2 ** 32);
   put(GUEST_RFLAGS, state.rflags >>> 0, 0);
   if (controls.exit & control.saveDebug) {
     save(GUEST_DR7, layout.dr + 7 * 8);
@@ -94,66 +97,23 @@ export const saveGuest = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, changed: 
   if (controls.exit & control.savePat) save(GUEST_IA32_PAT, PAT);
   if (controls.exit & control.saveEfer) save(GUEST_IA32_EFER, layout.efer);
   if (controls.secondary & control.enableEpt && state.getU32(layout.cr4) & CR4.PAE)
-    saveCopies(pdpteCopies, vmcs, state, changed);
+    transfers.savePdptes(stamp, stamp / 2 ** 32);
   // IA32_VMX_MISC bit 5: EFER.LMA goes into "IA-32e mode guest".
   const entry = vmcs.low(VM_ENTRY_CONTROLS);
   const long = state.getU32(layout.efer) & EFER.LMA ? entry | control.guest64 : entry & ~control.guest64;
   put(VM_ENTRY_CONTROLS, long >>> 0, 0);
   put(VM_ENTRY_INTR_INFO_FIELD, (vmcs.low(VM_ENTRY_INTR_INFO_FIELD) & ~ENTRY_INFO_VALID) >>> 0, 0);
-};
-
-/** Accessed and present; code execute/read 11, data read/write 3, busy TSS 11. */
-const CODE = 0x809b;
-const DATA = 0xc093;
-const BUSY_TSS = 0x8b;
-
-/** What is loaded as it is. FS, GS and TR have bases of their own. */
-const hostCopies = copiesOf([
-  ['HOST_CR3', layout.cr3, 2],
-  ['HOST_RSP', layout.gpr + 4 * 8, 2],
-  ['HOST_RIP', layout.rip, 2],
-  ['HOST_IA32_SYSENTER_CS', msrOffset('IA32_SYSENTER_CS'), 2],
-  ['HOST_IA32_SYSENTER_ESP', msrOffset('IA32_SYSENTER_ESP'), 2],
-  ['HOST_IA32_SYSENTER_EIP', msrOffset('IA32_SYSENTER_EIP'), 2],
-  ['HOST_GDTR_BASE', layout.gdtrBase, 2],
-  ['HOST_IDTR_BASE', layout.idtrBase, 2],
-  ['HOST_FS_BASE', layout.segmentBase + FS * 8, 2],
-  ['HOST_GS_BASE', layout.segmentBase + GS * 8, 2],
-  ['HOST_TR_BASE', layout.segmentBase + TR * 8, 2],
-  ['HOST_CS_SELECTOR', layout.segmentSelector + CS * 4, 1],
-  ['HOST_SS_SELECTOR', layout.segmentSelector + SS * 4, 1],
-  ['HOST_DS_SELECTOR', layout.segmentSelector + DS * 4, 1],
-  ['HOST_ES_SELECTOR', layout.segmentSelector + ES * 4, 1],
-  ['HOST_FS_SELECTOR', layout.segmentSelector + FS * 4, 1],
-  ['HOST_GS_SELECTOR', layout.segmentSelector + GS * 4, 1],
-  ['HOST_TR_SELECTOR', layout.segmentSelector + TR * 4, 1],
-]);
-const dataSegments = [ES, SS, DS, FS, GS] as const;
-
-/** The hidden parts that exits load whatever the fields say; where the selector is 0 the segment is unusable. */
-const loadHidden = ({ state }: Cpu, long: boolean): void => {
-  const hidden = (index: number, limit: number, rights: number): void => {
-    state.setU32(layout.segmentLimit + index * 4, limit);
-    state.setU32(layout.segmentAccess + index * 4, rights);
-  };
-  hidden(CS, 0xffff_ffff, CODE | (long ? access.long : access.big));
-  for (const index of dataSegments) {
-    const selector = state.getU32(layout.segmentSelector + index * 4);
-    hidden(index, 0xffff_ffff, selector === 0 ? DATA | access.unusable : DATA);
-  }
-  hidden(TR, 0x67, BUSY_TSS);
-  hidden(LDTR, 0, access.unusable);
-  state.setU32(layout.segmentSelector + LDTR * 4, 0);
-  for (const index of [ES, CS, SS, DS, LDTR]) state.setHalves(layout.segmentBase + index * 8, 0, 0);
-  state.setU32(layout.gdtrLimit, 0xffff);
-  state.setU32(layout.idtrLimit, 0xffff);
-  state.segmentsChanged = true;
-  // 64-bit mode knows no limits.
-  if (!long) state.deriveAllLimits();
+  vmcs.stampAt(VM_EXIT_REASON, stamp, low, high);
 };
 
 /** Loads the processor's state from the host-state area. Intel SDM vol. 3, "Loading Host State". */
-export const loadHost = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, nmiBlocking: number): VmxAbort | undefined => {
+export const loadHost = (
+  cpu: Cpu,
+  vmcs: Vmcs,
+  controls: ControlBits,
+  transfers: VmcsTransfers,
+  nmiBlocking: number,
+): VmxAbort | undefined => {
   const { state } = cpu;
   const long = (controls.exit & control.host64) !== 0;
   state.rflags = 2;
@@ -168,8 +128,10 @@ export const loadHost = (cpu: Cpu, vmcs: Vmcs, controls: ControlBits, nmiBlockin
   const efer = state.getU32(layout.efer);
   state.setU32(layout.efer, long ? efer | mode : efer & ~mode);
   if (controls.exit & control.loadHostPat) state.setHalves(PAT, vmcs.low(HOST_IA32_PAT), vmcs.high(HOST_IA32_PAT));
-  loadCopies(hostCopies, vmcs, state);
-  loadHidden(cpu, long);
+  transfers.loadHost(long ? 1 : 0);
+  state.segmentsChanged = true;
+  // 64-bit mode knows no limits.
+  if (!long) state.deriveAllLimits();
   state.setU32(layout.cpl, 0);
   state.setU32(layout.interruptibility, nmiBlocking);
   state.setU32(layout.activity, 0);

@@ -8,11 +8,11 @@ import { access } from '../../x86/descriptors';
 import { state as layout } from '../core/layout';
 import type { CoreMemory } from '../core/memory';
 import { CpuState, SS } from '../core/state';
+import { guestArea, pdpteArea } from '../core/vmcs-areas';
 import type { Cpu } from '../cpu/cpu';
 import type { AddressView } from '../cpu/look';
 import { pagingMode } from '../cpu/page-walk';
 import { control, controlBitsOf } from './control-bits';
-import { guestCopies, pdpteCopies } from './guest-area';
 import type { Vmcs } from './vmcs';
 
 /** A state of its own, with a copy of the processor's. */
@@ -40,9 +40,9 @@ export const guestSideOf = (cpu: Cpu, vmcs: Vmcs): AddressView => {
   const state = copyOf(cpu);
   const controls = controlBitsOf(vmcs);
   const eptPointer = controls.secondary & control.enableEpt ? vmcs.get('EPT_POINTER') : undefined;
-  for (const { field, at, words } of eptPointer === undefined ? guestCopies : [...guestCopies, ...pdpteCopies]) {
+  for (const { field, at, bytes } of eptPointer === undefined ? guestArea : [...guestArea, ...pdpteArea]) {
     state.setU32(at, vmcs.low(field));
-    if (words === 2) state.setU32(at + 4, vmcs.high(field));
+    if (bytes === 8) state.setU32(at + 4, vmcs.high(field));
   }
   state.cr0 = vmcs.get('GUEST_CR0');
   state.rflags = vmcs.get32('GUEST_RFLAGS');

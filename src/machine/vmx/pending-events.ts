@@ -182,6 +182,24 @@ export const wakesByTimer = (vmx: Vmx): number =>
 export const wantsWindow = (vmx: Vmx): boolean =>
   (vmx.controls.primary & (control.interruptWindow | control.nmiWindow)) !== 0;
 
+/** Is there anything to look at before the first instruction after an entry? */
+export const mustAttend = (vmx: Vmx): boolean =>
+  (vmx.controls.pin & control.preemptionTimer) !== 0 ||
+  (vmx.controls.primary & (control.interruptWindow | control.nmiWindow | control.trapFlag)) !== 0 ||
+  (shadow(vmx) & BLOCKED_BY_STI_OR_MOV_SS) !== 0 ||
+  (word(vmx, layout.flags) & flagBits.TF) !== 0 ||
+  waiting.some((at) => word(vmx, at) !== 0);
+const waiting = [
+  layout.activity,
+  layout.pendingDebug,
+  layout.pendingNmi,
+  layout.pendingInit,
+  layout.pendingSipi,
+  layout.trapFlagPending,
+  layout.tprExitPending,
+  layout.interruptWaiting,
+];
+
 /** Must the guest be run instruction by instruction? */
 export const countsInstructions = (vmx: Vmx): boolean => (vmx.controls.primary & control.trapFlag) !== 0;
 

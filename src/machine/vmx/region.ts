@@ -3,9 +3,9 @@
  * indicator, launch state, then eight bytes for each field in the order of x86/vmx/fields.ts.
  */
 
-import { type FieldName, fieldNames } from '../../x86/vmx/fields';
+import { type FieldName, fieldIndex, fieldNames } from '../../x86/vmx/fields';
 import type { PhysicalMemory } from '../core/physical';
-import { fieldIndex, type Vmcs } from './vmcs';
+import type { Vmcs } from './vmcs';
 
 const ABORT = 4;
 const STATE = 8;

@@ -3,15 +3,16 @@
  * last. What software reads from the region in memory meanwhile is stale until VMCLEAR, or until a slot is needed.
  */
 
-import { type FieldName, fieldAt, fieldNames, vmcsFields, widthOf } from '../../x86/vmx/fields';
-import { vcpu } from '../core/layout';
+import { type FieldName, fieldAt, fieldIndex, vmcsFields, widthOf } from '../../x86/vmx/fields';
+import { vcpu, vmcsSlot, VMCS_WRITERS as writers } from '../core/layout';
 import type { CpuState } from '../core/state';
 
 /** Who wrote a field. */
-export const writers = ['never', 'vmwrite', 'exit', 'load', 'debugger', 'entry'] as const;
 export type Writer = (typeof writers)[number];
 
-export const writerNumber = Object.fromEntries(writers.map((name, number) => [name, number])) as Record<Writer, number>;
+const writerNumber = Object.fromEntries(writers.map((name, number) => [name, number])) as Record<Writer, number>;
+/** When, and by whom, as slots keep it. */
+export const stampOf = (step: number, by: Writer): number => step * 8 + writerNumber[by];
 
 export interface FieldWriter {
   readonly by: Writer;
@@ -19,28 +20,10 @@ export interface FieldWriter {
   readonly rip: bigint;
 }
 
-/** Number of a field: its place in slots and regions. */
-export const fieldIndex: Readonly<Record<FieldName, number>> = Object.fromEntries(
-  fieldNames.map((name, index) => [name, index]),
-) as Record<FieldName, number>;
-
-const FIELDS = 256;
-const VMCS_SLOTS = 16;
-const HEADER = 64;
-const WRITERS = HEADER + FIELDS * 8;
-const SLOT_SIZE = 8192;
-
-/** Words of a slot's header. CHANGED: a bit for each field that was written since the VMCS last passed the checks of an entry. */
-const ADDRESS = 0;
-const FLAGS = 2;
-const AGE = 3;
-const CHANGED = 8;
-const CHANGED_WORDS = FIELDS / 32;
+const VMCS_SLOTS = vcpu.vmcsSize / vmcsSlot.size;
+const CHANGED_WORDS = 8;
 const IN_USE = 1;
 const LAUNCHED = 2;
-
-/** Word of a field's low half in its slot. */
-export const fieldWord = (index: number): number => (HEADER >>> 2) + index * 2;
 
 /** No VMCS is current. */
 export const NO_VMCS = 0xffff_ffff_ffff_ffffn;
@@ -63,47 +46,48 @@ export class Vmcs {
   private get words(): Uint32Array {
     return this.state.memory.u32;
   }
-  private header(word: number): number {
-    return (this.at >>> 2) + word;
+  private header(offset: number): number {
+    return (this.at + offset) >>> 2;
   }
 
   get address(): bigint {
-    const low = this.words[this.header(ADDRESS)] as number;
-    return (BigInt(this.words[this.header(ADDRESS + 1)] as number) << 32n) | BigInt(low);
+    const low = this.words[this.header(vmcsSlot.address)] as number;
+    return (BigInt(this.words[this.header(vmcsSlot.address + 4)] as number) << 32n) | BigInt(low);
   }
   get inUse(): boolean {
-    return ((this.words[this.header(FLAGS)] as number) & IN_USE) !== 0;
+    return ((this.words[this.header(vmcsSlot.flags)] as number) & IN_USE) !== 0;
   }
   get launched(): boolean {
-    return ((this.words[this.header(FLAGS)] as number) & LAUNCHED) !== 0;
+    return ((this.words[this.header(vmcsSlot.flags)] as number) & LAUNCHED) !== 0;
   }
   set launched(is: boolean) {
-    const flags = this.words[this.header(FLAGS)] as number;
-    this.words[this.header(FLAGS)] = is ? flags | LAUNCHED : flags & ~LAUNCHED;
+    const flags = this.words[this.header(vmcsSlot.flags)] as number;
+    this.words[this.header(vmcsSlot.flags)] = is ? flags | LAUNCHED : flags & ~LAUNCHED;
   }
   get age(): number {
-    return this.words[this.header(AGE)] as number;
+    return this.words[this.header(vmcsSlot.age)] as number;
   }
   set age(value: number) {
-    this.words[this.header(AGE)] = value;
+    this.words[this.header(vmcsSlot.age)] = value;
   }
 
   /** Takes the slot for a region; all fields 0 and never written. */
   claim(address: bigint): void {
-    this.words.fill(0, this.at >>> 2, (this.at + SLOT_SIZE) >>> 2);
-    this.words.fill(0xffff_ffff, this.header(CHANGED), this.header(CHANGED + CHANGED_WORDS));
-    this.words[this.header(ADDRESS)] = Number(address & 0xffff_ffffn);
-    this.words[this.header(ADDRESS + 1)] = Number(address >> 32n);
-    this.words[this.header(FLAGS)] = IN_USE;
+    this.words.fill(0, this.at >>> 2, (this.at + vmcsSlot.size) >>> 2);
+    const changed = this.header(vmcsSlot.changed);
+    this.words.fill(0xffff_ffff, changed, changed + CHANGED_WORDS);
+    this.words[this.header(vmcsSlot.address)] = Number(address & 0xffff_ffffn);
+    this.words[this.header(vmcsSlot.address + 4)] = Number(address >> 32n);
+    this.words[this.header(vmcsSlot.flags)] = IN_USE;
   }
   release(): void {
-    this.words[this.header(FLAGS)] = 0;
+    this.words[this.header(vmcsSlot.flags)] = 0;
   }
 
   // Fields by name
 
   private word(index: number): number {
-    return (this.at >>> 2) + fieldWord(index);
+    return ((this.at + vmcsSlot.fields) >>> 2) + index * 2;
   }
   get(name: FieldName): bigint {
     return this.state.memory.u64[this.word(fieldIndex[name]) >>> 1] as bigint;
@@ -131,23 +115,27 @@ export class Vmcs {
     return this.words[this.word(index) + 1] as number;
   }
   put(index: number, low: number, high: number): void {
+    this.inform(index, low, high);
+    this.mark(index);
+  }
+  /** The same for exit information, which no entry looks at. */
+  inform(index: number, low: number, high: number): void {
     const { words } = this;
     const word = this.word(index);
     words[word] = low;
     words[word + 1] = high;
-    this.mark(index);
   }
 
   // What was written since the last entry
 
   private mark(index: number): void {
-    const word = this.header(CHANGED) + (index >>> 5);
+    const word = this.header(vmcsSlot.changed) + (index >>> 5);
     this.words[word] = (this.words[word] as number) | (1 << (index & 31));
   }
   /** Numbers of such fields; undefined where all are, because the VMCS has not entered since it became active. */
   changedFields(): number[] | undefined {
     const { words } = this;
-    const first = this.header(CHANGED);
+    const first = this.header(vmcsSlot.changed);
     if (words[first + CHANGED_WORDS - 1] !== 0) return undefined;
     const fields: number[] = [];
     for (let n = 0; n < CHANGED_WORDS; n++)
@@ -156,7 +144,7 @@ export class Vmcs {
     return fields;
   }
   forgetChanges(): void {
-    const first = this.header(CHANGED);
+    const first = this.header(vmcsSlot.changed);
     this.words.fill(0, first, first + CHANGED_WORDS);
   }
 
@@ -175,21 +163,22 @@ export class Vmcs {
   }
 
   stamp(name: FieldName, by: Writer, step: number, rip: bigint): void {
-    this.stampAt(fieldIndex[name], writerNumber[by], step, Number(rip & 0xffff_ffffn), Number(rip >> 32n));
+    this.stampAt(fieldIndex[name], stampOf(step, by), Number(rip & 0xffff_ffffn), Number(rip >> 32n));
   }
   /** RIP by halves. */
-  stampAt(index: number, by: number, step: number, ripLow: number, ripHigh: number): void {
-    const at = this.at + WRITERS + index * 16;
+  stampAt(index: number, stamp: number, ripLow: number, ripHigh: number): void {
     const { words } = this;
-    this.state.memory.f64[at >>> 3] = step * writers.length + by;
-    words[(at + 8) >>> 2] = ripLow;
-    words[(at + 12) >>> 2] = ripHigh;
+    const word = (this.at + vmcsSlot.writers + index * 16) >>> 2;
+    words[word] = stamp;
+    words[word + 1] = stamp / 2 ** 32;
+    words[word + 2] = ripLow;
+    words[word + 3] = ripHigh;
   }
   writer(name: FieldName): FieldWriter {
-    const at = (this.at + WRITERS + fieldIndex[name] * 16) >>> 3;
-    const packed = this.state.memory.f64[at] as number;
-    const by = writers[packed % writers.length] as Writer;
-    return { by, step: Math.floor(packed / writers.length), rip: this.state.memory.u64[at + 1] as bigint };
+    const { u64 } = this.state.memory;
+    const at = (this.at + vmcsSlot.writers + fieldIndex[name] * 16) >>> 3;
+    const packed = Number(u64[at]);
+    return { by: writers[packed % 8] as Writer, step: Math.floor(packed / 8), rip: u64[at + 1] as bigint };
   }
 }
 
@@ -200,14 +189,14 @@ export class VmcsSlots {
 
   constructor(state: CpuState) {
     this.first = state.base + vcpu.vmcs;
-    this.slots = Array.from({ length: VMCS_SLOTS }, (_, slot) => new Vmcs(state, this.first + slot * SLOT_SIZE));
+    this.slots = Array.from({ length: VMCS_SLOTS }, (_, slot) => new Vmcs(state, this.first + slot * vmcsSlot.size));
   }
 
   find(address: bigint): Vmcs | undefined {
     return this.slots.find((slot) => slot.inUse && slot.address === address);
   }
   at(offset: number): Vmcs | undefined {
-    return this.slots[Math.floor((offset - this.first) / SLOT_SIZE)];
+    return this.slots[Math.floor((offset - this.first) / vmcsSlot.size)];
   }
 
   /** A free slot, or the one that was made current longest ago, which is then written back by the caller. */

@@ -6,9 +6,10 @@
 import { type Instruction, Mnemonic, Register } from 'iced-x86';
 import { controlOf, controlWords } from '../../x86/vmx/controls';
 import { exitReasons } from '../../x86/vmx/exit-reasons';
-import { type FieldName, fieldAt, vmcsFields } from '../../x86/vmx/fields';
+import { type FieldName, fieldAt, fieldIndex, fieldNames, vmcsFields } from '../../x86/vmx/fields';
 import type { Fault } from '../core/fault';
-import { state as layout } from '../core/layout';
+import { state as layout, vcpu } from '../core/layout';
+import type { VmcsTransfers } from '../core/vmcs-transfers';
 import type { Cpu } from '../cpu/cpu';
 import type { AddressView } from '../cpu/look';
 import { memoryOffset, segmentLinear } from '../cpu/operands';
@@ -29,10 +30,10 @@ import { checkMode, fail, failInvalid, requireOperation, succeed, vmxInstruction
 import { interceptOf } from './intercepts';
 import { shadowed, unowned } from './intercepts/control-registers';
 import { loadPendingDebug, nmiBlockingAfter, savePendingDebug } from './pending-debug';
-import { trapFlag } from './pending-events';
+import { mustAttend, trapFlag } from './pending-events';
 import { readRegion, writeAbort, writeRegion } from './region';
 import { checkThreshold, readTaskPriority, writeTaskPriority } from './task-priority';
-import { fieldIndex, NO_VMCS, type Vmcs, VmcsSlots, type Writer, writerNumber } from './vmcs';
+import { NO_VMCS, type Vmcs, VmcsSlots, type Writer } from './vmcs';
 
 const {
   EXCEPTION_BITMAP,
@@ -42,7 +43,6 @@ const {
   VM_ENTRY_EXCEPTION_ERROR_CODE,
   VM_ENTRY_INSTRUCTION_LEN,
   VM_ENTRY_INTR_INFO_FIELD,
-  VM_EXIT_REASON,
   VMX_PREEMPTION_TIMER_VALUE,
 } = fieldIndex;
 
@@ -58,6 +58,7 @@ const ENABLE_ACCESSED_DIRTY = 1n << 6n;
 
 /** What VT-x needs of the vCPU around it. */
 export interface VmxHost {
+  readonly transfers: VmcsTransfers;
   /** The machine's step, for stamps. */
   step(): number;
   /** Virtual time, for the preemption timer. */
@@ -115,6 +116,16 @@ export class Vmx implements Virtualization {
     this.cpu = cpu;
     this.host = host;
     this.slots = new VmcsSlots(cpu.state);
+    this.listFields();
+  }
+
+  /** For the core, which reads and writes fields by itself where nothing speaks against it. */
+  private listFields(): void {
+    const { memory, base } = this.cpu.state;
+    for (const [number, name] of fieldNames.entries()) {
+      const { encoding } = vmcsFields[name];
+      if (this.hasField(encoding)) memory.u8[base + vcpu.vmcsFields + (encoding >>> 1)] = number + 1;
+    }
   }
 
   get on(): boolean {
@@ -146,7 +157,7 @@ export class Vmx implements Virtualization {
     const guest = this.nonRoot ? current : undefined;
     this.controls = guest === undefined ? NO_CONTROLS : controlBitsOf(guest);
     const { vpid, pointer } = spaceOf(guest, this.controls);
-    this.cpu.paging.resumeSpace(vpid, pointer);
+    this.cpu.paging.resumeSpace(guest !== undefined, vpid, pointer);
   }
 
   // VMCSs
@@ -314,7 +325,7 @@ export class Vmx implements Virtualization {
       return;
     }
     succeed(cpu);
-    loadGuest(cpu, current, controls);
+    loadGuest(cpu, current, controls, this.host.transfers);
     const refused = loadEntryMsrs(cpu, current);
     if (refused !== undefined) {
       cpu.surroundings.emit('vmentry-failure', () => ({
@@ -366,6 +377,7 @@ export class Vmx implements Virtualization {
     // "Monitor Trap Flag": an injected event counts as an instruction.
     if (event !== undefined && this.nonRoot && controls.primary & control.trapFlag)
       state.setU32(layout.trapFlagPending, trapFlag.counted);
+    if (mustAttend(this)) state.setU32(layout.leave, 1);
   }
 
   /** The translations of the guest: its VPID, PCID and EPT. Without a VPID those of VPID 0 go. */
@@ -385,7 +397,7 @@ export class Vmx implements Virtualization {
   ): void {
     const exit: Exit = { reason: exitReasons[reason].number, cause: { rule }, qualification, entryFailure: true };
     writeInformation(vmcs, exit);
-    this.stampExit(vmcs);
+    this.stamp(vmcs, 'VM_EXIT_REASON', 'exit');
     this.loadHost(vmcs, controls, nmiBlocking);
     this.tell(exit);
   }
@@ -404,11 +416,7 @@ export class Vmx implements Virtualization {
     savePendingDebug(state, exit);
     writeInformation(current, exit);
     this.saveTimer(current);
-    const step = this.host.step();
-    const low = state.getU32(layout.rip);
-    const high = state.getU32(layout.rip + 4);
-    saveGuest(cpu, current, controls, (field) => current.stampAt(field, writerNumber.exit, step, low, high));
-    this.stampExit(current);
+    saveGuest(cpu, current, controls, this.host.transfers, this.host.step());
     this.tell(exit);
     state.setU32(layout.vmxNonRoot, 0);
     // What MSR areas hold is the processor's, not the guest's view.
@@ -421,12 +429,14 @@ export class Vmx implements Virtualization {
   private loadHost(vmcs: Vmcs, controls: ControlBits, nmiBlocking: number): void {
     const { cpu, host } = this;
     this.transitions++;
-    const abort = loadHost(cpu, vmcs, controls, nmiBlocking) ?? loadExitMsrs(cpu, vmcs);
+    const abort = loadHost(cpu, vmcs, controls, this.host.transfers, nmiBlocking) ?? loadExitMsrs(cpu, vmcs);
     this.controls = NO_CONTROLS;
     cpu.state.setU32(layout.trapFlagPending, 0);
     cpu.state.setU32(layout.tprExitPending, 0);
     cpu.paging.leaveSpace((controls.secondary & control.enableVpid) === 0);
     host.switched();
+    // Interrupts wait for the host's IF, which is 0.
+    if (cpu.state.getU32(layout.pendingNmi)) cpu.state.setU32(layout.leave, 1);
     if (abort !== undefined) this.abort(vmcs, abort);
   }
 
@@ -438,16 +448,6 @@ export class Vmx implements Virtualization {
   private tell(exit: Exit): void {
     this.lastExit = { exit, at: this.host.now() };
     this.cpu.surroundings.emit('vmexit', () => ({ ...exit, vmcs: this.pointer }), exit.reason);
-  }
-  private stampExit(vmcs: Vmcs): void {
-    const { state } = this.cpu;
-    vmcs.stampAt(
-      VM_EXIT_REASON,
-      writerNumber.exit,
-      this.host.step(),
-      state.getU32(layout.rip),
-      state.getU32(layout.rip + 4),
-    );
   }
 
   // The preemption timer: counts when a bit of the TSC changes. Intel SDM vol. 3, "VMX-Preemption Timer"

@@ -309,6 +309,11 @@ export const vmcsFields = {
 export type FieldName = keyof typeof vmcsFields;
 export const fieldNames = Object.keys(vmcsFields) as readonly FieldName[];
 
+/** Number of a field: its place among them, by which machines keep it. */
+export const fieldIndex = Object.fromEntries(fieldNames.map((name, index) => [name, index])) as Readonly<
+  Record<FieldName, number>
+>;
+
 export type FieldWidth = 16 | 32 | 64 | 'natural';
 export type FieldGroup = 'control' | 'information' | 'guest' | 'host';
 

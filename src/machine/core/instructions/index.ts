@@ -17,6 +17,7 @@ import { segmentRegister } from './segment-register';
 import { shiftAndRotate } from './shift-rotate';
 import { stack } from './stack';
 import { string } from './string';
+import { vmcsAccess } from './vmcs-access';
 
 export const instructions: readonly Definition[] = [
   ...dataTransfer,
@@ -35,4 +36,5 @@ export const instructions: readonly Definition[] = [
   ...flagControl,
   ...segmentRegister,
   ...miscellaneous,
+  ...vmcsAccess,
 ];

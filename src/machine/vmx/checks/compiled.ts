@@ -4,8 +4,8 @@
  */
 
 import { controlOf, controlWords } from '../../../x86/vmx/controls';
-import { type FieldName, fieldNames } from '../../../x86/vmx/fields';
-import { fieldIndex, type Vmcs } from '../vmcs';
+import { type FieldName, fieldIndex, fieldNames } from '../../../x86/vmx/fields';
+import type { Vmcs } from '../vmcs';
 import { comparisons, type Facts, holds, operations, termValue } from './evaluate';
 import type { EntryRule } from './rule';
 import type { Predicate, Term } from './tree';
