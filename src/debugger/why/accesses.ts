@@ -21,6 +21,7 @@ import { memoryTypeText, typeDispute } from '../memory-types';
 import { eptRightsText } from '../translation-rights';
 import { cachedFor, type Touched } from './cached';
 import { controlText } from './control-words';
+import { exitText } from './explain-exit';
 
 /** What it may do, by iced's words; a read that is written back is a write. */
 const kindOf: Partial<Record<OpAccess, Touched['kind']>> = {
@@ -116,10 +117,13 @@ export const eptItem = (vmx: Vmx, touched: readonly Touched[], view: AddressView
     children: () =>
       touched.map((one, n) => {
         const refused = accessRefusal(cpu, one, view);
+        const where = `${names[one.kind]} of ${hex(one.linear)}`;
         const meaning =
-          refused instanceof Fault
-            ? `${names[one.kind]} of ${hex(one.linear)}: the guest's own tables refuse it before`
-            : `${refused === undefined ? 'no exit' : 'it exits'}: ${allowedText(cpu, one, view)}`;
+          refused === undefined
+            ? `no exit: ${allowedText(cpu, one, view)}`
+            : refused instanceof Fault
+              ? `${where}: the guest's own tables refuse it before`
+              : `it exits: ${where}: ${exitText(refused, vmx.current)}`;
         return { name: `${n + 1}. ${names[one.kind]}`, meaning };
       }),
   };

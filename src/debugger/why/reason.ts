@@ -48,6 +48,13 @@ const reasonOf = (what: string): ExitReasonName | undefined => {
   return Object.hasOwn(exitReasons, name) ? (name as ExitReasonName) : undefined;
 };
 
+/** All others are an instruction's: the next one may be it. */
+const byInstruction = (session: Session, index: number, reason: ExitReasonName): Answer => {
+  const { text, items } = whyNext(session, index);
+  const exit = `VM exit ${exitReasons[reason].number} `;
+  return answer(text.includes(exit) ? text : `the next instruction is another one: ${text}`, items);
+};
+
 /** @param what a basic exit reason's number or name, or an exception as `#PF`. @throws BadInput */
 export const whyNot = (session: Session, index: number, what: string): Answer => {
   const guest = guestOf(session, session.vcpu(index));
@@ -66,5 +73,5 @@ export const whyNot = (session: Session, index: number, what: string): Answer =>
   const row = rows[reason];
   if (row !== undefined) return row(guest, session);
   const event = whyNoEvent(guest, reason);
-  return event === undefined ? whyNext(session, index) : answer(event);
+  return event === undefined ? byInstruction(session, index, reason) : answer(event);
 };

@@ -294,7 +294,7 @@ const memory: readonly EventRow[] = [
     ask: 'EPT_VIOLATION',
     spec: paged(put(PT, page(DATA, 5)), write),
     after: 0,
-    says: `it exits: write of 0x400000`,
+    says: 'it exits: write of 0x400000: VM exit 48 EPT_VIOLATION: write at guest-physical 0x400000',
     comes: 'EPT_VIOLATION',
   },
   {

@@ -1,9 +1,11 @@
 /** Of every exit that no instruction makes `why` names what decides: where it comes, and where it does not. */
 
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { Session } from '../../../src/debugger/session';
 import { whyLast, whyNext } from '../../../src/debugger/why/instruction';
 import { whyNot } from '../../../src/debugger/why/reason';
+import { pendingCauses } from '../../../src/machine/vmx/pending-events';
 import { exitReasons } from '../../../src/x86/vmx/exit-reasons';
 import { hypervisor, type Spec } from '../../machine/vmx/hypervisor';
 import { debug } from '../guest-session';
@@ -69,9 +71,18 @@ test.each([
 });
 
 test('a reason of another instruction is answered with the next one, and nonsense is refused', async () => {
-  const session = await inGuest({ guest: 'nop' }, 0);
-  expect(whyNot(session, 0, '10').text).toBe('nop: no VM exit: nothing intercepts this NOP');
+  const session = await inGuest({ guest: 'nop\n cpuid' }, 0);
+  const nop = 'nop: no VM exit: nothing intercepts this NOP';
+  expect(whyNot(session, 0, 'cpuid').text).toBe(`the next instruction is another one: ${nop}`);
+  await session.step(0, 'into', 'instruction');
+  expect(whyNot(session, 0, '10').text).toBe(whyNext(session, 0).text);
   expect(whyNot(session, 0, 'triple_fault').text).toContain('no double fault is being delivered');
   expect(() => whyNot(session, 0, 'NOTHING')).toThrow(/^NOTHING is no exit reason: /);
   expect(() => whyNot(session, 0, '#XX')).toThrow('#XX is no exception');
+});
+
+test('docs/hypervisor-problems.md has a row for every exit between two instructions', () => {
+  const page = readFileSync('docs/hypervisor-problems.md', 'utf8');
+  const rows = page.split('\n').filter((line) => /^\| [A-Z_]+[ ,]/.test(line));
+  for (const { reason } of pendingCauses) expect(rows.filter((row) => row.includes(reason))).toHaveLength(1);
 });
