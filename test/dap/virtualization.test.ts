@@ -51,6 +51,18 @@ test('the deciding control is named with its bit', async () => {
   expect((await client.stopped()).text).toContain('"HLT exiting" (primary control bit 7) is 1');
 });
 
+test('a diff in the console is a tree, also where one field differs', async () => {
+  const client = await launchWith([{ filterId: 'vmexit' }]);
+  await client.stopped();
+  await client.request('next', { threadId: 1 });
+  await client.stopped();
+  await client.request('evaluate', { expression: 'GUEST_RSP = 0x2000', context: 'repl', frameId: 1000 });
+  const diff = await client.request('evaluate', { expression: 'vmcs diff', context: 'repl', frameId: 1000 });
+  expect(diff.result).toBe('since the last stop');
+  const rows = await client.rows(diff.variablesReference);
+  expect(rows).toMatchObject([{ name: 'GUEST_RSP', value: expect.stringMatching(/-> 0x2000$/) }]);
+});
+
 test('a field is read and set in the scope VMCS, with the rules of VMWRITE', async () => {
   const client = await launchWith([{ filterId: 'vmexit' }]);
   await client.stopped();

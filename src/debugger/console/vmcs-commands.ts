@@ -87,7 +87,7 @@ const write = async (console: ConsoleContext, argument: string): Promise<Output>
 const told = (found: readonly Difference[], values: VmcsView['get'], title: string): Output => {
   const items: Item[] = found.map((one) => differenceItem(one, values));
   if (items.length === 0) return lines(`${title}: nothing differs`);
-  return { lines: [title, ...itemLines(items, 'hex', '  ')], items, title };
+  return { lines: [title, ...itemLines(items, 'hex', '  ')], items: [{ name: title, children: () => items }], title };
 };
 
 /** What differs: since the last stop; from a file; between two VMCSs. */
