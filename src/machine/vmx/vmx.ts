@@ -4,6 +4,7 @@
  */
 
 import { type Instruction, Mnemonic, Register } from 'iced-x86';
+import { EFER } from '../../x86/control-registers';
 import { controlOf, controlWords } from '../../x86/vmx/controls';
 import { exitReasons } from '../../x86/vmx/exit-reasons';
 import { type FieldName, fieldAt, fieldIndex, fieldNames, vmcsFields } from '../../x86/vmx/fields';
@@ -74,7 +75,7 @@ export interface VmxHost {
 /** Qualifications of entry failures due to guest state. Intel SDM vol. 3, "VM-Entry Failures During or After Loading Guest State". */
 const failureQualification = (rule: EntryRule): bigint => {
   if (rule.id.startsWith('guest.pdpte')) return 2n;
-  if (rule.id === 'guest.interruptibility.nmi-not-after-mov-ss') return 3n;
+  if (rule.id === 'guest.interruptibility.nmi-not-after-sti') return 3n;
   return rule.id.startsWith('guest.link-pointer') ? 4n : 0n;
 };
 
@@ -221,7 +222,7 @@ export class Vmx implements Virtualization {
   execute(instruction: Instruction, nextRip: bigint): void {
     const { cpu } = this;
     const { mnemonic } = instruction;
-    if (mnemonic !== Mnemonic.Vmxon) requireOperation(this, (Mnemonic[mnemonic] as string).toLowerCase());
+    if (mnemonic !== Mnemonic.Vmxon) requireOperation(this, instruction);
     checkMode(cpu, instruction);
     const before = this.transitions;
     vmxInstructions.get(mnemonic)?.(this, instruction);
@@ -295,7 +296,7 @@ export class Vmx implements Virtualization {
     if (!launch && !current.launched) return fail(this, 5);
     const facts = this.factsOf(current);
     this.checks ??= new EntryChecks(entryRules, facts);
-    const broken = this.checks.firstBroken(current, facts);
+    const broken = this.checks.firstBroken(current, facts, (state.getU32(layout.efer) & EFER.LMA) !== 0);
     const error = broken === undefined ? undefined : errorOf(broken);
     if (broken !== undefined && error !== undefined) {
       cpu.surroundings.emit('vmentry-failure', () => ({

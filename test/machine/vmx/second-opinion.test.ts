@@ -16,7 +16,7 @@ import { transitionRows } from './transition-rows';
 const differences: Readonly<Record<string, string>> = {
   'error 1 by guest 1': 'VMCALL in root operation ends it: not implemented',
   'an NMI exits': 'it saves blocking by NMI as if the NMI had been delivered',
-  'an NMI under MOV SS is 33 with qualification 3': 'its qualification is 0',
+  'an NMI in the shadow of STI is 33 with qualification 3': 'its qualification is 0',
   'the monitor trap flag exits': 'the control is taken, and no exit comes',
   'a fault counts for the monitor trap flag': 'the same',
   'an injected event counts for the monitor trap flag': 'the same',

@@ -299,9 +299,21 @@ const failures: readonly TransitionRow[] = [
     },
   ),
   row(
-    'an NMI under MOV SS is 33 with qualification 3',
-    { guest: '', fields: { VM_ENTRY_INTR_INFO_FIELD: VALID | 0x202n, GUEST_INTERRUPTIBILITY_STATE: 2 } },
+    'an NMI in the shadow of STI is 33 with qualification 3',
+    {
+      guest: '',
+      fields: {
+        VM_ENTRY_INTR_INFO_FIELD: VALID | 0x202n,
+        GUEST_INTERRUPTIBILITY_STATE: 1,
+        GUEST_RFLAGS: 0x202,
+      },
+    },
     { VM_EXIT_REASON: FAILED | 33n, EXIT_QUALIFICATION: 3n },
+  ),
+  row(
+    'an NMI under MOV SS is 33 with qualification 0',
+    { guest: '', fields: { VM_ENTRY_INTR_INFO_FIELD: VALID | 0x202n, GUEST_INTERRUPTIBILITY_STATE: 2 } },
+    { VM_EXIT_REASON: FAILED | 33n, EXIT_QUALIFICATION: 0n },
   ),
   row(
     'a bad link pointer is 33 with qualification 4',
