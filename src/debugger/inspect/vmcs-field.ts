@@ -19,9 +19,8 @@ const writerWords = {
   never: 'never written',
   vmwrite: 'VMWRITE',
   exit: 'a VM exit',
-  load: 'VMPTRLD, from the region in memory',
+  load: 'loaded from its region in memory',
   debugger: 'the debugger',
-  entry: 'a VM entry',
 } as const;
 
 /** `VMWRITE at 0x10023c setup+0x14 guest.asm:88, step 123`. */

@@ -72,10 +72,10 @@ export const vmcsViews = (machine: Machine, vcpu: VirtualCpu): VmcsView[] => {
 export const vmcsAt = (machine: Machine, vcpu: VirtualCpu, address: bigint): VmcsView | undefined =>
   vmcsViews(machine, vcpu).find((view) => view.address === address);
 
-/** `current, launched`, `active on vCPU 1, clear`, `cleared`. */
+/** `current, launched`, `active on vCPU 1, clear`, `in memory, clear`. */
 export const stateText = ({ state, launched, vcpu }: VmcsView, from: number): string => {
-  const where = vcpu === from ? state : `${state} on vCPU ${vcpu}`;
-  return state === 'cleared' ? 'in memory, not active' : `${where}, ${launched ? 'launched' : 'clear'}`;
+  const place = state === 'cleared' ? 'in memory' : state;
+  return `${vcpu === from ? place : `${place} on vCPU ${vcpu}`}, ${launched ? 'launched' : 'clear'}`;
 };
 
 export const vmcsTitle = (view: VmcsView, from: number): string => `${hex(view.address)} (${stateText(view, from)})`;

@@ -192,7 +192,7 @@ export const vmcsSlot = {
   writers: 64 + 256 * 8,
 } as const;
 /** Writers as they are kept. */
-export const VMCS_WRITERS = ['never', 'vmwrite', 'exit', 'load', 'debugger', 'entry'] as const;
+export const VMCS_WRITERS = ['never', 'vmwrite', 'exit', 'load', 'debugger'] as const;
 
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 

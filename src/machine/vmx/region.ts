@@ -25,12 +25,16 @@ export const writeRegion = (physical: PhysicalMemory, vmcs: Vmcs): void => {
   for (const [index, name] of fieldNames.entries()) put(FIELDS + index * 8, vmcs.get(name));
 };
 
-/** Loads a slot from a region that VMCLEAR (or nobody) wrote. */
-export const readRegion = (physical: PhysicalMemory, vmcs: Vmcs): void => {
+/** Loads a slot from a region that VMCLEAR (or nobody) wrote; `changed` hears of the fields that the slot held otherwise. */
+export const readRegion = (physical: PhysicalMemory, vmcs: Vmcs, changed: (name: FieldName) => void): void => {
   const start = Number(vmcs.address);
   const get = (offset: number): bigint => physical.read(physical.gate(start + offset), 8);
   vmcs.launched = get(STATE) === BigInt(LAUNCHED);
-  for (const [index, name] of fieldNames.entries()) vmcs.set(name, get(FIELDS + index * 8));
+  for (const [index, name] of fieldNames.entries()) {
+    const before = vmcs.get(name);
+    vmcs.set(name, get(FIELDS + index * 8));
+    if (vmcs.get(name) !== before) changed(name);
+  }
 };
 
 export const revisionOf = (physical: PhysicalMemory, address: bigint): number =>

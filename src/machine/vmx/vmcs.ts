@@ -71,9 +71,9 @@ export class Vmcs {
     this.words[this.header(vmcsSlot.age)] = value;
   }
 
-  /** Takes the slot for a region; all fields 0 and never written. */
+  /** Takes the slot for a region. It keeps its fields and who wrote them if it was that region's before; else all are 0. */
   claim(address: bigint): void {
-    this.words.fill(0, this.at >>> 2, (this.at + vmcsSlot.size) >>> 2);
+    if (this.address !== address) this.words.fill(0, this.at >>> 2, (this.at + vmcsSlot.size) >>> 2);
     const changed = this.header(vmcsSlot.changed);
     this.words.fill(0xffff_ffff, changed, changed + CHANGED_WORDS);
     this.words[this.header(vmcsSlot.address)] = Number(address & 0xffff_ffffn);
@@ -199,10 +199,14 @@ export class VmcsSlots {
     return this.slots[Math.floor((offset - this.first) / vmcsSlot.size)];
   }
 
-  /** A free slot, or the one that was made current longest ago, which is then written back by the caller. */
-  free(): Vmcs {
-    const free = this.slots.find((slot) => !slot.inUse);
-    return free ?? ([...this.slots].sort((one, other) => one.age - other.age)[0] as Vmcs);
+  /**
+   * The slot for a region: the one that it was in before it was cleared, or another free one, or one in use, which the caller
+   * then writes back; of several the one that was made current longest ago.
+   */
+  slotFor(address: bigint): Vmcs {
+    const byAge = [...this.slots].sort((one, other) => one.age - other.age);
+    const free = byAge.filter((slot) => !slot.inUse);
+    return free.find((slot) => slot.address === address) ?? free[0] ?? (byAge[0] as Vmcs);
   }
 
   /** Later than those of all others; from what the slots hold, so that a replay gives the same. */

@@ -169,14 +169,14 @@ export class Vmx implements Virtualization {
   }
   /** A slot with the contents of a region; another VMCS may have to be written back for it. */
   claim(address: bigint): Vmcs {
-    const slot = this.slots.free();
+    const slot = this.slots.slotFor(address);
     if (slot.inUse) {
       if (slot === this.current) this.select(undefined);
       writeRegion(this.cpu.physical, slot);
     }
     slot.claim(address);
     this.regions.add(address);
-    readRegion(this.cpu.physical, slot);
+    readRegion(this.cpu.physical, slot, (name) => this.stamp(slot, name, 'load'));
     return slot;
   }
   stamp(vmcs: Vmcs, name: FieldName, by: Writer): void {

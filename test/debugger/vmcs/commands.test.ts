@@ -98,7 +98,7 @@ test('two VMCSs: both are listed with their state, and compared, also when one w
   expect(await say('vmcs list')).toContain(`${second} active, clear`);
   expect((await say(`vmcs diff ${second}`)).join('\n')).toMatch(/GUEST_RIP +0x111 -> 0x222/);
   await session.step(0, 'into', 'instruction');
-  expect(await say('vmcs list')).toContain(`${second} in memory, not active`);
+  expect(await say('vmcs list')).toContain(`${second} in memory, clear`);
   expect((await say(`vmcs ${second}`)).join('\n')).toMatch(/GUEST_RIP +(= 0x222)/);
   await say(`vmcs.${second}.GUEST_RIP = 0x333`);
   expect((await say(`vmcs diff vmcs_region second_region`)).join('\n')).toMatch(/GUEST_RIP +0x111 -> 0x333/);

@@ -7,7 +7,7 @@ import { parseExpression } from '../../../src/debugger/expression/parser';
 import { scopesOf } from '../../../src/debugger/inspect/scopes';
 import type { Item } from '../../../src/debugger/item';
 import type { Session } from '../../../src/debugger/session';
-import { fieldNames } from '../../../src/x86/vmx/fields';
+import { fieldIndex, fieldNames } from '../../../src/x86/vmx/fields';
 import { debug } from '../guest-session';
 import { itemAt } from '../inspect/tree';
 
@@ -52,6 +52,32 @@ test('the current VMCS by groups, each field with its value in words, encoding a
   expect(part(itemAt(session, 'VMCS', 'Host state', 'HOST_RIP'), 'written by')?.meaning).toMatch(/^VMWRITE at 0x/);
   expect(part(itemAt(session, 'VMCS', 'Host state', 'HOST_GS_BASE'), 'written by')?.meaning).toBe('never written');
   expect(itemAt(session, 'VMCS', 'Guest state', 'GUEST_CS_AR_BYTES').meaning).toBe('code, 64-bit, readable, ring 0');
+});
+
+test('a VMCS that was cleared and loaded again still knows who wrote its fields', async () => {
+  const session = await atExit(
+    minimal.replace('    vmlaunch\n', '    vmclear [vmcs_pointer]\n    vmptrld [vmcs_pointer]\n    vmlaunch\n'),
+  );
+  const writer = (name: string): string | undefined =>
+    part(itemAt(session, 'VMCS', 'Host state', name), 'written by')?.meaning;
+  expect(writer('HOST_RIP')).toMatch(/^VMWRITE at 0x/);
+  expect(writer('HOST_GS_BASE')).toBe('never written');
+});
+
+test('what was changed in the region in memory meanwhile was written by loading it', async () => {
+  const session = await atExit(
+    minimal.replace(
+      '    vmlaunch\n',
+      `    vmclear [vmcs_pointer]
+    inc qword [vmcs_region + ${64 + fieldIndex.HOST_GS_BASE * 8}]
+    vmptrld [vmcs_pointer]
+    vmlaunch\n`,
+    ),
+  );
+  const base = itemAt(session, 'VMCS', 'Host state', 'HOST_GS_BASE');
+  expect(base.bits).toBe(1n);
+  expect(part(base, 'written by')?.meaning).toMatch(/^loaded from its region in memory at 0x/);
+  expect(part(itemAt(session, 'VMCS', 'Host state', 'HOST_RIP'), 'written by')?.meaning).toMatch(/^VMWRITE at 0x/);
 });
 
 test('controls are told bit by bit, with what the processor allows', async () => {
