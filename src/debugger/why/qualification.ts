@@ -88,7 +88,7 @@ const switches = ['CALL', 'IRET', 'JMP', 'a task gate in the IDT'] as const;
 /** Intel SDM vol. 3, "VM-Entry Failures During or After Loading Guest State". */
 const failures: Readonly<Record<string, string>> = {
   '2': 'the PDPTEs',
-  '3': 'an NMI would be injected while MOV SS blocks it',
+  '3': 'an NMI would be injected while STI blocks it',
   '4': 'the VMCS link pointer',
 };
 

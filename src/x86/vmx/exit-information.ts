@@ -71,7 +71,7 @@ export const displacementExits: ReadonlySet<ExitReasonName> = new Set([
 /** Qualification of entry failures. Intel SDM vol. 3, "VM-Entry Failures During or After Loading Guest State". */
 export const entryFailureQualifications: Readonly<Record<number, string>> = {
   2: 'loading the PDPTEs',
-  3: 'NMI injection while blocked by STI or MOV SS',
+  3: 'NMI injection while blocked by STI',
   4: 'invalid VMCS link pointer',
 };
 
