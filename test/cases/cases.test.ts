@@ -5,7 +5,6 @@ import { describe, expect, test } from 'vitest';
 import { failedEntryLines } from '../../src/debugger/doctor/failed-entry';
 import { doctorLive } from '../../src/debugger/doctor/live';
 import { watchLints } from '../../src/debugger/lints/watch';
-import { explainExit } from '../../src/debugger/why/explain-exit';
 import { whyLast, whyNext } from '../../src/debugger/why/instruction';
 import { control } from '../../src/machine/vmx/control-bits';
 import { boot } from '../guest';
@@ -82,19 +81,54 @@ describe('handlers', () => {
 });
 
 describe('why did this not exit', () => {
-  const guest = 'mov dx, 0x80\n.access: in al, dx';
-  test('a port whose bit is 0', async () => {
-    const session = await start({ primary: control.ioBitmaps, guest });
+  /** What `why next` said of the guest's instructions, until it left. */
+  const foretold = async (spec: Spec): Promise<string> => {
+    const session = await start(spec);
     session.events.break('vmentry', { temporary: true });
     await session.continue();
-    await session.step(0, 'into', 'instruction');
-    expect(whyNext(session, 0).text).toContain('bit 0 of the byte at 0x202010');
-  });
-  test('the same port whose bit is 1, and why it did', async () => {
-    const session = await start({ primary: control.ioBitmaps, guest, setup: 'mov byte [0x202010], 1' });
-    session.events.break('vmexit:IO_INSTRUCTION');
-    const pause = await session.continue();
-    if (pause.reason !== 'event' || pause.event.kind !== 'vmexit') throw new Error(`no exit: ${pause.reason}`);
-    expect(explainExit(session.machine, 0, pause.event)).toContain('bit 0 of the byte at 0x202010 is 1');
+    const said: string[] = [];
+    while (session.vcpu(0).vmx?.nonRoot && said.length < 20) {
+      said.push(whyNext(session, 0).text);
+      await session.step(0, 'into', 'instruction');
+    }
+    return said.join('\n');
+  };
+  const PF = 1 << 14;
+  const nowhere = 'mov qword [resume], done\n mov rbx, 0x140000000\n mov rax, [rbx]';
+  const protection = { PAGE_FAULT_ERROR_CODE_MASK: 1, PAGE_FAULT_ERROR_CODE_MATCH: 1 };
+
+  test.each<[name: string, spec: Spec, says: string]>([
+    [
+      'a port whose bit is 0',
+      { primary: control.ioBitmaps, guest: 'mov dx, 0x80\n in al, dx' },
+      'no VM exit: bit 0 of the byte at 0x202010 is 0 (IO_BITMAP_A, for port 0x80',
+    ],
+    [
+      'a port whose bit is 1: it does',
+      { primary: control.ioBitmaps, guest: 'mov dx, 0x80\n in al, dx', setup: 'mov byte [0x202010], 1' },
+      'bit 0 of the byte at 0x202010 is 1 (IO_BITMAP_A, for port 0x80',
+    ],
+    [
+      'an MSR whose bit for reads is 0, though that for writes is 1',
+      { primary: control.msrBitmaps, guest: 'mov ecx, 0x174\n rdmsr', setup: 'or byte [0x20482e], 0x10' },
+      'no VM exit: bit 4 of the byte at 0x20402e is 0 (MSR_BITMAP, for MSR 0x174',
+    ],
+    [
+      'a bit of CR0 that the host owns, and that the guest writes as it is shown',
+      { fields: { CR0_GUEST_HOST_MASK: 8, CR0_READ_SHADOW: 8 }, guest: 'mov rax, cr0\n or al, 8\n mov cr0, rax' },
+      'CR0_GUEST_HOST_MASK 0x8 has none of the bits in which the value differs from CR0_READ_SHADOW 0x8',
+    ],
+    [
+      'a page fault that mask and match do not select',
+      { fields: { EXCEPTION_BITMAP: PF, ...protection }, guest: nowhere },
+      "it goes to the guest's own handler: EXCEPTION_BITMAP bit 14 is 1, but error code 0x0 & PAGE_FAULT_ERROR_CODE_MASK 0x1 is not PAGE_FAULT_ERROR_CODE_MATCH 0x1: the bit counts inverted",
+    ],
+    [
+      'a page fault that the inverted bit selects: it does',
+      { fields: protection, guest: nowhere, exits: 1 },
+      'it exits: EXCEPTION_BITMAP bit 14 is 0, but error code 0x0 & PAGE_FAULT_ERROR_CODE_MASK 0x1 is not',
+    ],
+  ])('%s', async (_, spec, says) => {
+    expect(await foretold(spec)).toContain(says);
   });
 });

@@ -6,6 +6,7 @@ import type { Session } from '../../src/debugger/session';
 import { whyLast, whyNext } from '../../src/debugger/why/instruction';
 import type { EventKind } from '../../src/machine/core/event';
 import { hex, linear } from '../../src/x86/address';
+import { itemAt } from '../debugger/inspect/tree';
 import { boot, type Guest } from '../guest';
 import { DATA, PD, PDPT, POINTER, PT, page, put, secondary, tables } from '../machine/vmx/ept-guest';
 import { hypervisor, type Spec } from '../machine/vmx/hypervisor';
@@ -80,6 +81,10 @@ describe('EPT', () => {
       meaning: `EPT page of 4 KiB, rwx, WB where the MTRRs say UC (${hex(DATA)}-${hex(DATA + 4095)})`,
       mark: 'differs',
     });
+    const map = itemAt(session, 'VMCS', 'Execution controls', 'EPT_POINTER', 'maps').children?.() ?? [];
+    expect(map.find(({ mark }) => mark === 'differs')?.meaning).toContain(
+      `WB where the MTRRs say UC (${hex(DATA)}-${hex(DATA + 4095)})`,
+    );
     await session.step(0, 'into', 'instruction');
     expect(whyNext(session, 0).text).not.toContain('MTRRs');
   });
