@@ -109,3 +109,29 @@ test('each processor judges a dump by its own values, also by what this machine 
   expect(broken('skylake-sp')).toEqual(['control.secondary.allowed', 'control.eptp.walk-length']);
   expect(broken('icelake-sp')).toEqual([]);
 });
+
+const mended = (edits: Readonly<Record<string, string>>, text = sample('kvm-4.4-plain.txt')) => {
+  const fields = Object.entries(edits).map(([name, value]) => `${name} = ${value}`);
+  const { fields: all } = readDump(text);
+  const lines = [...all].map(([name, value]) => `${name} = ${value}`);
+  return doctorDump([...lines, ...fields].join('\n'), presetNamed('haswell') as Preset).report.findings;
+};
+
+test('the edit that does what a rule demands comes before those that undo its condition', () => {
+  const [finding, more] = mended({ VM_ENTRY_INTR_INFO_FIELD: '0x8000030d', GUEST_CR0: '0x80050033' });
+  expect(finding?.rule.id).toBe('injection.error-code.deliver');
+  expect(finding?.edits[0]).toEqual(new Map([['VM_ENTRY_INTR_INFO_FIELD', 0x8000_0b0dn]]));
+  expect(more).toBeUndefined();
+});
+
+test('an edit that mends several rules comes first', () => {
+  const findings = mended({ GUEST_DS_AR_BYTES: '0' });
+  expect(findings.length).toBeGreaterThan(2);
+  for (const { edits } of findings) expect(edits[0]).toEqual(new Map([['GUEST_DS_AR_BYTES', 0x1_0000n]]));
+});
+
+test('behind its conditions a rule says only what is not so', () => {
+  const [finding] = mended({ GUEST_CR0: '0x80050013', SECONDARY_VM_EXEC_CONTROL: '0x6b' });
+  expect(finding?.rule.id).toBe('guest.cr0.fixed');
+  expect(finding?.says).toMatch(/^If "unrestricted guest".* is 0, GUEST_CR0 .*: bit 5 is missing\.$/);
+});

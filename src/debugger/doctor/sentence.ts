@@ -18,10 +18,18 @@ const not = { is: 'is not', 'must be': 'must not be' } as const;
 const has = { is: 'has', 'must be': 'must have' } as const;
 
 /** What of a rule does not hold: of several things that must be, those that are not. */
-export const brokenSentence = (check: Predicate, facts: Facts): string => {
-  if (check.kind !== 'all') return sentence(check, facts);
-  const broken = check.of.filter((part) => holds(part, facts) !== true);
-  return sentence(broken.length === 0 ? check : { kind: 'all', of: broken }, facts);
+export const brokenSentence = (check: Predicate, facts: Facts): string => sentence(brokenPart(check, facts), facts);
+
+const brokenPart = (check: Predicate, facts: Facts): Predicate => {
+  if (check.kind === 'all') {
+    const broken = check.of.filter((part) => holds(part, facts) !== true);
+    return broken.length === 0 ? check : { kind: 'all', of: broken };
+  }
+  // Behind the conditions of a rule stands what it demands.
+  const [condition, demand, more] = check.kind === 'any' ? check.of : [];
+  return condition !== undefined && condition.kind !== 'all' && demand !== undefined && more === undefined
+    ? { kind: 'any', of: [condition, brokenPart(demand, facts)] }
+    : check;
 };
 
 /** The whole rule as one sentence, with values where facts are given. */

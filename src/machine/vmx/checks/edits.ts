@@ -42,7 +42,8 @@ const attempts = (predicate: Predicate, wanted: boolean, facts: Facts): Edit[] =
       const together = (predicate.kind === 'all') === wanted;
       return together
         ? everyOne(predicate.of, wanted, facts)
-        : predicate.of.flatMap((part) => attempts(part, wanted, facts));
+        : // What a rule demands stands behind its conditions, and is what should be mended, at the same cost.
+          [...predicate.of].reverse().flatMap((part) => attempts(part, wanted, facts));
     }
   }
 };

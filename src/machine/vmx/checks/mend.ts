@@ -12,21 +12,28 @@ const OFFERED = 4;
 const FURTHER = 1;
 
 /**
- * The smallest edits that make a rule hold, by number of fields. One that breaks another rule is extended until it does
- * not; only where no such edit is found are those offered that do.
+ * The smallest edits that make a rule hold, by number of fields, then by what else they mend. One that breaks another
+ * rule is extended until it does not; only where no such edit is found are those offered that do.
  */
 export const mendingEdits = (rule: EntryRule, rules: readonly EntryRule[], facts: Facts): Edit[] => {
   const held = rules.filter(({ check }) => holds(check, facts) !== false);
   const first = editsFor(rule.check, facts);
   const whole = first.map((edit) => extended(edit, rule.check, held, facts)).filter((edit) => edit !== undefined);
   const offered = whole.length > 0 ? whole : first;
-  const sorted = distinct(offered).sort((one, other) => one.size - other.size);
+  const broken = rules.filter(({ check }) => holds(check, facts) === false);
+  const left = new Map(offered.map((edit) => [edit, stillBroken(broken, edited(facts, edit))]));
+  const sorted = distinct(offered).sort(
+    (one, other) => one.size - other.size || (left.get(one) ?? 0) - (left.get(other) ?? 0),
+  );
   const [best] = sorted;
   return sorted
     .filter((edit) => edit.size <= (best?.size ?? 0) + FURTHER)
     .filter((edit) => !sorted.some((other) => other !== edit && isPartOf(other, edit, facts)))
     .slice(0, OFFERED);
 };
+
+const stillBroken = (broken: readonly EntryRule[], now: Facts): number =>
+  broken.filter(({ check }) => holds(check, now) === false).length;
 
 /** Does one edit change only bits that the other changes too, and fewer? */
 const isPartOf = (small: Edit, large: Edit, facts: Facts): boolean => {
