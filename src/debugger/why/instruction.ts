@@ -85,7 +85,7 @@ const launchState = {
 /** The exception of a VMX instruction in root operation, found on a copy. */
 const refusalOf = ({ cpu }: VirtualCpu, vmx: Vmx, instruction: Instruction): Fault | undefined => {
   try {
-    if (instruction.mnemonic !== Mnemonic.Vmxon) requireOperation(vmx, mnemonic(instruction).toLowerCase());
+    if (instruction.mnemonic !== Mnemonic.Vmxon) requireOperation(vmx, instruction);
     checkMode(cpu, instruction);
     requireCpl0(cpu, mnemonic(instruction).toLowerCase());
     if (instruction.mnemonic === Mnemonic.Vmxon && !vmx.on)

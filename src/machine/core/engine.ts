@@ -269,8 +269,14 @@ export class Engine {
         return;
       }
       if (left <= 0 || detours >= DETOURS || cpu.getU32(state.leave) !== 0) return;
-      head = this.locate(true);
-      if (head === 0) return;
+      if (why === status.jump || this.fetch.mode !== decodeMode.code64) {
+        head = this.locate(true);
+        if (head === 0) return;
+      } else {
+        // The jump cache may know where that has led.
+        head = 0;
+        cpu.setHalves(state.target, cpu.getU32(state.rip), cpu.getU32(state.rip + 4));
+      }
       this.enter(head, left);
     }
   }

@@ -4,6 +4,17 @@ import type { Instruction } from 'iced-x86';
 import type { CodeCache } from './code-cache';
 import type { CodeFetch } from './code-fetch';
 
+/** What is asked of an instruction again and again, as properties of its own: each question would be a call into iced-x86. */
+const withProperties = (instruction: Instruction): Instruction => {
+  const { mnemonic, code, length, ip } = instruction;
+  return Object.defineProperties(instruction, {
+    mnemonic: { value: mnemonic },
+    code: { value: code },
+    length: { value: length },
+    ip: { value: ip },
+  });
+};
+
 export class SlowRecords {
   private readonly known = new Map<number, Instruction>();
   private generation = 0;
@@ -19,7 +30,7 @@ export class SlowRecords {
     // The same bytes at another linear address have other targets and RIP-relative operands.
     if (known?.ip === rip) return known;
     known?.free();
-    const instruction = this.fetch.decode(rip);
+    const instruction = withProperties(this.fetch.decode(rip));
     this.known.set(record, instruction);
     return instruction;
   }

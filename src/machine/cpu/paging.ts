@@ -233,7 +233,7 @@ export class Paging {
       registers.getU32(state.cr0),
       registers.getU32(state.cr4),
       registers.getU32(state.efer),
-      this.eptPointer === undefined ? 0 : Number(this.eptPointer & 0xfffn),
+      this.ept?.accessedDirty ? 1 : 0,
     ];
   }
   private takePointer(eptPointer: bigint | undefined): void {
@@ -243,7 +243,16 @@ export class Paging {
       this.useEpt(undefined, undefined);
       return;
     }
-    this.ep4ta = ep4taOf(eptPointer);
+    if (eptPointer !== this.lastPointer) this.selectPointer(eptPointer);
+    this.ep4ta = this.lastEp4ta;
+    this.useEpt(this.eptWalk, this.eptLook);
+  }
+  /** Most often a hypervisor enters with the pointer that it entered with before. */
+  private lastPointer: bigint | undefined;
+  private lastEp4ta: number = NO_EPT;
+  private selectPointer(eptPointer: bigint): void {
+    this.lastPointer = eptPointer;
+    this.lastEp4ta = ep4taOf(eptPointer);
     this.eptWalk ??= new EptWalk(
       this.cpu.physical,
       this.cpu.model,
@@ -253,7 +262,6 @@ export class Paging {
     this.eptLook ??= new EptWalk(this.cpu.physical, this.cpu.model, true);
     this.eptWalk.select(eptPointer);
     this.eptLook.select(eptPointer);
-    this.useEpt(this.eptWalk, this.eptLook);
   }
   /** Back to root operation; `forget` what VPID 0 holds. */
   leaveSpace(forget: boolean): void {

@@ -366,18 +366,19 @@ export class Tlb {
     const key = keyOf(pcid, vpid);
     const low = ep4ta === NO_EPT ? 0 : ep4ta >>> 0;
     const high = highOf(ep4ta);
-    const is = (offset: number): boolean => {
-      const at = this.start + offset;
-      return words[at] !== 0 && words[at + 1] === key && words[at + 2] === low && words[at + 3] === high;
-    };
     // Most often it is the current one that is wanted.
     const current = words[this.start + CURRENT] as number;
-    if (current !== 0 && is(current)) return current;
+    if (current !== 0 && this.isContext(current, key, low, high)) return current;
     for (let i = 0; i < CONTEXT_COUNT; i++) {
       const offset = CONTEXTS + i * CONTEXT_WORDS;
-      if (is(offset)) return offset;
+      if (this.isContext(offset, key, low, high)) return offset;
     }
     return 0;
+  }
+  private isContext(offset: number, key: number, low: number, high: number): boolean {
+    const words = this.words;
+    const at = this.start + offset;
+    return words[at + 1] === key && words[at] !== 0 && words[at + 2] === low && words[at + 3] === high;
   }
 
   private context(pcid: number, vpid: number, ep4ta: number): number {

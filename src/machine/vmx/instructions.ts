@@ -54,15 +54,16 @@ const LOCKED = 1n;
 const OUTSIDE_SMX = 4n;
 
 /** Modes in which none of them exists. @throws Fault #UD */
-const requireMode = (cpu: Cpu, name: string): void => {
+const requireMode = (cpu: Cpu, instruction: Instruction): void => {
   const mode = modeOf(cpu.state);
   const ok = (cpu.state.getU32(layout.cr0) & CR0.PE) !== 0 && mode !== VIRTUAL_8086 && mode !== COMPATIBILITY;
-  if (!ok) refuse(exception.UD, 'vmx.mode', undefined, { instruction: name });
+  if (!ok) refuse(exception.UD, 'vmx.mode', undefined, { instruction: nameOf(instruction) });
 };
+const nameOf = ({ mnemonic }: Instruction): string => (Mnemonic[mnemonic] as string).toLowerCase();
 
 /** @throws Fault #UD */
-export const requireOperation = (vmx: Vmx, name: string): void => {
-  if (!vmx.on) refuse(exception.UD, 'vmx.operation', undefined, { instruction: name });
+export const requireOperation = (vmx: Vmx, instruction: Instruction): void => {
+  if (!vmx.on) refuse(exception.UD, 'vmx.operation', undefined, { instruction: nameOf(instruction) });
 };
 
 /** A region is page-aligned, within the physical addresses, and within 32 bits where the processor asks for that. */
@@ -308,9 +309,11 @@ const existence: ReadonlyMap<Mnemonic, number> = new Map([
 
 /** #UD of the mode, before anything else. VMFUNC exists in every mode. @throws Fault #UD */
 export const checkMode = (cpu: Cpu, instruction: Instruction): void => {
-  const name = (Mnemonic[instruction.mnemonic] as string).toLowerCase();
-  const needed = existence.get(instruction.mnemonic);
-  if (needed !== undefined && !capability(cpu, needed))
+  const { mnemonic } = instruction;
+  const needed = existence.get(mnemonic);
+  if (needed !== undefined && !capability(cpu, needed)) {
+    const name = nameOf(instruction);
     refuse(exception.UD, 'feature.absent', undefined, { instruction: name, register: name });
-  if (instruction.mnemonic !== Mnemonic.Vmfunc) requireMode(cpu, name);
+  }
+  if (mnemonic !== Mnemonic.Vmfunc) requireMode(cpu, instruction);
 };

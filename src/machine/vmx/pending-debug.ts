@@ -27,8 +27,8 @@ const keeping: ReadonlySet<number> = new Set([
 
 /** Brings what is pending into the format of the field, where the exit keeps it. */
 export const savePendingDebug = (state: CpuState, { reason, interruption }: Exit): void => {
+  if ((state.getU32(layout.pendingDebug) | state.getU32(layout.pendingDebug + 4)) === 0) return;
   const pending = state.getU64(layout.pendingDebug);
-  if (pending === 0n) return;
   const isDebugException = reason === 0 && ((interruption ?? 0) & 0xff) === 1;
   const blocked = (state.getU32(layout.interruptibility) & BLOCKED_BY_MOV_SS) !== 0;
   const keeps = keeping.has(reason) || (blocked && !isDebugException);
@@ -45,8 +45,8 @@ const replaces: ReadonlySet<GuestEvent['type']> = new Set([
 
 /** What the field, already in the processor, makes pending: nothing beside most injections and in inactive states. */
 export const loadPendingDebug = ({ cpu: { state } }: Vmx, event: GuestEvent | undefined): void => {
+  if ((state.getU32(layout.pendingDebug) | state.getU32(layout.pendingDebug + 4)) === 0) return;
   const field = state.getU64(layout.pendingDebug);
-  if (field === 0n) return;
   const valid = (field & (ENABLED_BREAKPOINT | SINGLE_STEP)) !== 0n;
   const blocked = (state.getU32(layout.interruptibility) & BLOCKED_BY_MOV_SS) !== 0;
   const lost = event === undefined ? state.getU32(layout.activity) >= SHUTDOWN : replaces.has(event.type) || !blocked;

@@ -169,10 +169,18 @@ interface Concern {
   readonly high: number;
 }
 
+/** All rules that look at a field, and the bits that any of them looks at. */
+interface Concerns {
+  readonly rules: Concern[];
+  low: number;
+  high: number;
+}
+
 /** A VMCS when it last passed: its fields, and the rules about memory that they left open. */
 interface Passed {
   readonly fields: Uint32Array;
-  hostMode: bigint | undefined;
+  /** Was the host in IA-32e mode? */
+  hostMode: boolean;
   open: readonly number[];
 }
 
@@ -180,7 +188,7 @@ interface Passed {
 export class EntryChecks {
   private readonly compiled: readonly Compiled[];
   /** By the number of a field. */
-  private readonly byField: readonly (readonly Concern[])[];
+  private readonly byField: readonly Concerns[];
   private readonly aboutMemory: readonly number[];
   /** Numbers of the fields that those look at. */
   private readonly openers: ReadonlySet<number>;
@@ -189,18 +197,24 @@ export class EntryChecks {
 
   constructor(rules: readonly EntryRule[], facts: Facts) {
     this.compiled = rules.map((rule) => ({ rule, check: compile(rule.check) }));
-    const byField: Concern[][] = fieldNames.map(() => []);
+    const byField = fieldNames.map((): Concerns => ({ rules: [], low: 0, high: 0 }));
     for (const [number, { check }] of rules.entries()) {
       const masks: Masks = new Map();
       concern(check, facts, ALL, masks);
-      for (const [name, mask] of masks)
-        byField[fieldIndex[name]]?.push({ number, low: Number(mask & 0xffff_ffffn), high: Number(mask >> 32n) });
+      for (const [name, mask] of masks) {
+        const concerns = byField[fieldIndex[name]] as Concerns;
+        const low = Number(mask & 0xffff_ffffn);
+        const high = Number(mask >> 32n);
+        concerns.rules.push({ number, low, high });
+        concerns.low |= low;
+        concerns.high |= high;
+      }
     }
     this.byField = byField;
     this.aboutMemory = rules.flatMap(({ check }, number) => (looksAtMemory(check) ? [number] : []));
     const about = new Set(this.aboutMemory);
     this.openers = new Set(
-      byField.flatMap((concerns, field) => (concerns.some(({ number }) => about.has(number)) ? [field] : [])),
+      byField.flatMap(({ rules: own }, field) => (own.some(({ number }) => about.has(number)) ? [field] : [])),
     );
   }
 
@@ -210,9 +224,8 @@ export class EntryChecks {
   }
 
   /** The first broken rule in the order of the tables; where there is none, the fields are good until they change. */
-  firstBroken(vmcs: Vmcs, facts: Facts): EntryRule | undefined {
+  firstBroken(vmcs: Vmcs, facts: Facts, hostMode: boolean): EntryRule | undefined {
     const before = this.passed.get(vmcs.at);
-    const hostMode = facts.processor('host-ia-32e-mode');
     const changed = before?.hostMode === hostMode ? vmcs.changedFields() : undefined;
     const first =
       before === undefined || changed === undefined
@@ -231,8 +244,9 @@ export class EntryChecks {
     for (const field of changed) {
       const low = vmcs.low(field) ^ (fields[field * 2] as number);
       const high = vmcs.high(field) ^ (fields[field * 2 + 1] as number);
-      if ((low | high) === 0) continue;
-      for (const one of this.byField[field] ?? []) if ((low & one.low) | (high & one.high)) ask(one.number);
+      const concerns = this.byField[field];
+      if (concerns === undefined || ((low & concerns.low) | (high & concerns.high)) === 0) continue;
+      for (const one of concerns.rules) if ((low & one.low) | (high & one.high)) ask(one.number);
     }
     for (const number of open) ask(number);
     return first === this.compiled.length ? -1 : first;
@@ -241,7 +255,7 @@ export class EntryChecks {
   private remember(
     vmcs: Vmcs,
     facts: Facts,
-    hostMode: bigint | undefined,
+    hostMode: boolean,
     before: Passed | undefined,
     changed: readonly number[] | undefined,
   ): void {
