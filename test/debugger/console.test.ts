@@ -112,6 +112,8 @@ describe('lines', () => {
   test.each([
     ['brek double', /did you mean break\?/],
     ['wa', /^refused: wa: watch or walk\?$/],
+    ['x/4 rip', /^refused: x\/4: counts and formats stand behind a comma: x rip, 4$/],
+    ['p/x rax', /: p rax,x$/],
     ['delete 9', /there is no breakpoint 9/],
     ['x', /which memory\?/],
     ['find cell, 8', /what where\?/],

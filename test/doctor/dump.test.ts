@@ -66,7 +66,11 @@ test('lines that nobody understands are reported with their numbers', () => {
 });
 
 test('a text without a VMCS is refused in one line', () => {
-  expect(() => doctorDump('nothing\n', presetNamed('haswell') as Preset)).toThrow(/no VMCS was found/);
+  const doctor = (text: string) => () => doctorDump(text, presetNamed('haswell') as Preset);
+  expect(doctor('nothing\n')).toThrow(/no VMCS was found: neither a dump/);
+  expect(doctor('\nGUEST_CRO = 0x31\n')).toThrow(
+    'no VMCS was found: line 2: GUEST_CRO: no field of a VMCS; did you mean GUEST_CR0?',
+  );
 });
 
 test('the processor decides: posted interrupts that one allows are too many for another', () => {

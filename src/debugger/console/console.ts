@@ -110,6 +110,7 @@ export class Console implements ConsoleContext {
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
       const [, name = '', argument = ''] = /^(\S+)\s*(.*)$/s.exec(line) ?? [];
+      this.refuseSlash(name, argument);
       const begun = this.commands.filter(({ names }) => names.some((one) => one.startsWith(name)));
       const [command] = begun;
       if (command !== undefined && begun.length === 1) return command.run(this, argument);
@@ -119,6 +120,14 @@ export class Console implements ConsoleContext {
       if (near !== undefined) throw new BadInput(`${name}: no such command; did you mean ${near}?`);
       throw error;
     }
+  }
+
+  /** Other debuggers write `x/4xg rsp` and `p/x rax`. @throws BadInput with the form that is right here */
+  private refuseSlash(name: string, argument: string): void {
+    const [, command = '', count = ''] = /^([a-z]+)\/(\d*)[a-z]*$/.exec(name) ?? [];
+    if (this.commandOf(command) === undefined) return;
+    const right = command === 'x' || command.startsWith('mem') ? `${argument}, ${count || 64}` : `${argument},x`;
+    throw new BadInput(`${name}: counts and formats stand behind a comma: ${command} ${right}`);
   }
 
   /** What may stand at the end of `text`, which is the line up to the cursor. */

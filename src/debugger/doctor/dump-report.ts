@@ -24,10 +24,17 @@ export interface DumpReport {
 export const doctorDump = (text: string, preset: Preset): DumpReport => {
   if (preset.vmx === undefined) throw new BadInput(`${preset.name}: this processor has no VT-x`);
   const dump = readDump(text);
-  if (dump.fields.size === 0)
+  if (dump.fields.size === 0) {
+    // A line that looks like a field tells more than that there is none.
+    const almost = dump.problems.find((problem) => /^\s*\w+\s*[=:]\s*\w+\s*$/.test(problem.text));
     throw new BadInput(
-      'no VMCS was found: neither a dump of KVM or Xen, which begins with "*** Guest State ***", nor lines FIELD = VALUE',
+      `no VMCS was found: ${
+        almost === undefined
+          ? 'neither a dump of KVM or Xen, which begins with "*** Guest State ***", nor lines FIELD = VALUE'
+          : `line ${almost.line}: ${almost.says}`
+      }`,
     );
+  }
   const report = diagnose(dumpFacts(dump.fields, preset));
   const missing = (name: FieldName): boolean => !dump.fields.has(name);
   return {

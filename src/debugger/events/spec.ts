@@ -73,7 +73,11 @@ export const readEventSpec = (text: string, place?: ReadPlace): EventSpec => {
   const written = text.trim();
   const [first = '', ...given] = expand(written);
   const kind = eventKinds.find((one) => one === first.toLowerCase());
-  if (kind === undefined) throw new BadInput(`${written || "''"}: no kind of event; one of ${eventWords.join(', ')}`);
+  if (kind === undefined) {
+    const near = nearest(first, eventWords);
+    const meant = near === undefined ? '' : `; did you mean ${near}?`;
+    throw new BadInput(`${written || "''"}: no kind of event; one of ${eventWords.join(', ')}${meant}`);
+  }
   const details = given.map((detail) => detail.trim()).filter((detail) => detail !== '');
   const row = rowOf(kind);
   if (row.place === true) return readPlaceSpec(written, kind, row, details, place);
