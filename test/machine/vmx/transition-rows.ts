@@ -421,7 +421,45 @@ const real = (guest: string, more: Partial<Spec> = {}): Spec => ({
         vmcall
 bits 64`,
 });
+const UNDEFINED = 1 << 6;
+/** Virtual-8086 mode: the segments of real mode, at CPL 3. */
+const virtual8086 = (guest: string, more: Partial<Spec> = {}): Spec => {
+  const spec = real(guest, more);
+  const segments = (['CS', 'SS', 'DS', 'ES', 'FS', 'GS'] as const).flatMap((name) => [
+    [`GUEST_${name}_AR_BYTES`, 0xf3],
+    [`GUEST_${name}_LIMIT`, 0xffff],
+  ]);
+  return {
+    ...spec,
+    fields: { ...spec.fields, GUEST_CR0: 0x21, GUEST_RFLAGS: 0x20002, ...Object.fromEntries(segments) },
+  };
+};
+/** Compatibility mode: a 32-bit code segment in IA-32e mode. */
+const compatible = (guest: string, more: Partial<Spec> = {}): Spec => ({
+  ...more,
+  fields: { GUEST_CS_SELECTOR: 0x18, GUEST_CS_AR_BYTES: 0xc09b, ...more.fields },
+  guest: `bits 32
+        ${guest}
+        mov eax, 0x900d
+        vmcall
+bits 64`,
+});
+/** They exit nowhere but in the modes that have them. VMCALL and VMFUNC exit in all. */
+const instructions = ['vmlaunch', 'vmresume', 'vmxoff', 'vmxon [0]', 'vmclear [0]', 'vmptrld [0]', 'vmptrst [0]'];
+const undefinedIn = (mode: string, spec: typeof compatible): TransitionRow[] => [
+  ...instructions.map((instruction) =>
+    row(
+      `${instruction.toUpperCase()} in ${mode} is #UD before it exits`,
+      spec(instruction, { fields: { EXCEPTION_BITMAP: UNDEFINED }, exits: 1 }),
+      { VM_EXIT_REASON: 0n, VM_EXIT_INTR_INFO: VALID | 0x306n },
+    ),
+  ),
+  row(`VMCALL in ${mode} exits`, spec('vmcall'), { VM_EXIT_REASON: VMCALL }),
+];
+
 const modes: readonly TransitionRow[] = [
+  ...undefinedIn('virtual-8086 mode', virtual8086),
+  ...undefinedIn('compatibility mode', compatible),
   row('an unrestricted guest runs in real mode', real('mov eax, cr0\n vmcall'), {
     VM_EXIT_REASON: VMCALL,
     // CR0.ET is always 1.
