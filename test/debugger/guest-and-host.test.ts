@@ -114,6 +114,30 @@ test('a breakpoint at the first instruction of the host and one in the guest bot
   expect(seen).toEqual(['exit', 'guest.after', 'exit']);
 });
 
+/** Sends an NMI to the processor itself, by its local APIC. */
+const nmi = `mov edx, 0xfee00000
+        mov dword [rdx + 0xf0], 0x1ff
+        mov dword [rdx + 0x310], 0
+        mov dword [rdx + 0x300], 0x4400
+        nop`;
+
+test('a breakpoint in the NMI handler of the host hits, and steps go on in it', async () => {
+  const { session, vcpu, at } = await start(
+    hypervisor({ guest: 'cpuid', onExit: nmi }).replace('push qword 2\n', 'nmi_handler: push qword 2\n'),
+  );
+  const handler = session.info.resolve('nmi_handler', linear(0n));
+  expect(handler).toBeDefined();
+  session.breakpoints.add([linear(handler ?? 0n)]);
+  expect((await session.continue()).reason).toBe('breakpoint');
+  expect(at()).toBe('nmi_handler');
+  expect(vcpu.vmx?.nonRoot).toBe(false);
+  const [, interrupted] = framesOf(vcpu, session.info);
+  expect(interrupted).toMatchObject({ entered: 'interrupt', side: { name: 'root' } });
+  const { rsp } = vcpu.state;
+  await session.step(0, 'into', 'instruction');
+  expect(vcpu.state.rsp).toBe(rsp - 8n);
+});
+
 test('the call stack shows the guest below its hypervisor', async () => {
   const { to, session, vcpu } = await start();
   await to('exit');
