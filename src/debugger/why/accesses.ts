@@ -63,8 +63,13 @@ export const touchedBy = (cpu: Cpu, instruction: Instruction, at: bigint): Touch
 };
 
 /** What the tables as they are now have against an access: an exception of the guest, or an exit. */
-const refusedByTables = (cpu: Cpu, { kind, linear }: Touched, view: AddressView): Fault | Exit | undefined => {
-  const who = view.state.cpl === 3 ? accessor.user : accessor.supervisor;
+const refusedByTables = (
+  cpu: Cpu,
+  { kind, linear }: Touched,
+  view: AddressView,
+  user: boolean,
+): Fault | Exit | undefined => {
+  const who = user ? accessor.user : accessor.supervisor;
   const number = kinds[kind] as AccessKind;
   const why = judgeAccess(cpu, linear, number, who, view);
   if (why === undefined) return judgeByEpt(cpu, linear, kind, view);
@@ -76,8 +81,13 @@ const refusedByTables = (cpu: Cpu, { kind, linear }: Touched, view: AddressView)
 const BY_REGISTERS: ReadonlySet<string> = new Set(['walk.smep', 'walk.smap', 'linear.canonical']);
 
 /** What refuses an access; where a cached translation lets it pass the tables are not asked. */
-export const accessRefusal = (cpu: Cpu, touched: Touched, view: AddressView): Fault | Exit | undefined => {
-  const refusal = refusedByTables(cpu, touched, view);
+export const accessRefusal = (
+  cpu: Cpu,
+  touched: Touched,
+  view: AddressView,
+  user = view.state.cpl === 3,
+): Fault | Exit | undefined => {
+  const refusal = refusedByTables(cpu, touched, view, user);
   if (refusal === undefined || (refusal instanceof Fault && BY_REGISTERS.has(refusal.why.rule))) return refusal;
   return cachedFor(cpu, touched, view) === undefined ? refusal : undefined;
 };

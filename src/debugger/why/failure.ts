@@ -73,7 +73,7 @@ const byRules = (session: Session, index: number, text: string): Explained => {
   if (first === undefined) return { text: `${text}; by now no rule is broken`, items: [] };
   const more = findings.length === 1 ? '' : `, and ${findings.length - 1} more`;
   return {
-    text: `${text}: ${first.says} [${first.rule.id}]${more}; \`doctor\` says what mends it`,
+    text: `${text}: ${first.says.replace(/\.$/, '')} [${first.rule.id}]${more}; \`doctor\` says what mends it`,
     items: findings.map(({ rule, says }): Item => ({ name: rule.id, meaning: says })),
   };
 };

@@ -18,6 +18,7 @@ import { accessRefusal, allowedText, eptItem, touchedBy } from './accesses';
 import { type Answer, answer, mnemonic, refused, undefinedOpcode } from './answer';
 import { type Boundary, boundaryItems, comesHere, exitBehind } from './boundaries';
 import type { Touched } from './cached';
+import { exitInDelivery } from './delivery';
 import { exceptionItem } from './exceptions';
 import { exitItems, explainExit } from './explain-exit';
 import { type Supposition, supposing } from './looking';
@@ -46,8 +47,18 @@ export const refusedFetch = (guest: InGuest, at: bigint): Answer | undefined => 
 
 const stopped = (guest: Boundary, refusal: Fault | Exit, prefix = ''): Answer => {
   if (!(refusal instanceof Fault)) return exits(guest, refusal, prefix);
-  const { text, items } = refused(guest.vmx, refusal);
+  const { text, items } = foreseen(guest, refusal);
   return answer(`${prefix}${text}`, items);
+};
+
+/** An exception that comes: who gets it, and the exit that its delivery ends in, if it does. */
+export const foreseen = (guest: Boundary, fault: Fault): Answer => {
+  const { text, items } = refused(guest.vmx, fault);
+  if (guest.vmx.wantsException(fault.vector, fault.errorCode)) return answer(text, items);
+  const exit = exitInDelivery(guest.vmx, fault);
+  if (exit === undefined) return answer(text, items);
+  const said = exits(guest, exit, `${text}; but its delivery ends in `);
+  return answer(said.text, [...items, ...said.items]);
 };
 
 /** When the instruction is asked about: before it is executed, or behind, with the registers and controls of before. */
@@ -61,10 +72,11 @@ interface Moment {
 export const inGuest = (guest: InGuest, instruction: Instruction, moment: Moment): Answer => {
   const { vmx, cpu } = guest;
   const unknown = undefinedOpcode(cpu, instruction);
-  if (unknown !== undefined) return refused(vmx, unknown);
+  const raise = (fault: Fault): Answer => (moment.coming ? foreseen(guest, fault) : refused(vmx, fault));
+  if (unknown !== undefined) return raise(unknown);
   const verdict = verdictOf(vmx, instruction, moment.given);
   if (verdict.kind === 'exits') return exits(guest, verdict.exit);
-  if (verdict.kind === 'faults') return refused(vmx, verdict.fault);
+  if (verdict.kind === 'faults') return raise(verdict.fault);
   const scratch = supposing(vmx, moment.given).cpu;
   const raised = softwareException(instruction, scratch.state);
   if (raised !== undefined) return refused(vmx, raised);

@@ -30,7 +30,7 @@ import { controlText } from './control-words';
 import { exceptionItem } from './exceptions';
 import { exitItems, explainExit } from './explain-exit';
 import { explainFailure, failureOf } from './failure';
-import { eventHere, guestOf, inGuest, refusedFetch } from './in-guest';
+import { eventHere, foreseen, guestOf, inGuest, refusedFetch } from './in-guest';
 import { supposing } from './looking';
 
 /** What the next instruction of a vCPU will do, as far as VT-x has to do with it. Nothing is executed. */
@@ -102,7 +102,10 @@ export const whyLast = (session: Session, index: number): Answer => {
   const { machine, stopped } = session;
   const vcpu = session.vcpu(index);
   const { vmx } = vcpu;
-  if (stopped?.reason === 'fault' && stopped.vcpu === index) return refused(vmx, stopped.fault);
+  if (stopped?.reason === 'fault' && stopped.vcpu === index) {
+    const guest = guestOf(session, vcpu);
+    return guest === undefined ? refused(vmx, stopped.fault) : foreseen(guest, stopped.fault);
+  }
   const failed = failureOf(session, index);
   if (failed !== undefined) return explainFailure(session, failed);
   const exit = lastExit(session, vcpu);

@@ -26,6 +26,7 @@ export interface Supposition {
   readonly field?: (name: FieldName) => bigint | undefined;
   /** What physical memory, such as a bitmap, holds; undefined: as it is. */
   readonly byte?: number;
+  readonly linear?: LinearMemory;
   /** Gets the exit that something makes. */
   readonly exit?: (exit: Exit) => void;
 }
@@ -76,10 +77,18 @@ export const scratchOf = (state: CpuState): CpuState => {
 };
 
 /** VT-x of a vCPU under a supposition. */
-export const supposing = (vmx: Vmx, { state, controls, field, byte, exit = () => {} }: Supposition): Vmx => {
+export const supposing = (
+  vmx: Vmx,
+  { state, controls, field, byte, linear: memory, exit = () => {} }: Supposition,
+): Vmx => {
   const { current } = vmx;
+  const nothing = (): void => {};
   const cpu = withChanges(vmx.cpu, {
-    linear: lookedAt(vmx.cpu),
+    linear: memory ?? lookedAt(vmx.cpu),
+    modeChanged: nothing,
+    translationsDropped: nothing,
+    spaceSwitched: nothing,
+    watcher: undefined,
     surroundings: withChanges(vmx.cpu.surroundings, { emit: () => {} }),
     physical: lookedAtPhysical(vmx.cpu.physical, byte),
     state: scratchOf(state ?? vmx.cpu.state),

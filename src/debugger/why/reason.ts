@@ -23,10 +23,22 @@ const exceptionsAndNmi = (guest: InGuest): Answer => {
 
 const inMemory = (guest: InGuest, session: Session): Answer => said(memoryItem(guest, session));
 
+/** Only the delivery of an exception can end in one. */
+function tripleFault({ index }: InGuest, session: Session): Answer {
+  const { text, items } = whyNext(session, index);
+  if (text.includes(`VM exit ${exitReasons.TRIPLE_FAULT.number} `)) return answer(text, items);
+  const raised = /#[A-Z]{2}: /.exec(text)?.[0].slice(0, 3);
+  return raised === undefined
+    ? answer(
+        'no exit: the next instruction raises no exception that could be foreseen, and only the delivery of #DF could fail',
+      )
+    : answer(`no exit: ${raised} is delivered without another fault, or exits itself: ${text}`, items);
+}
+
 /** Reasons that neither an instruction nor a boundary gives. */
 const rows: Partial<Record<ExitReasonName, (guest: InGuest, session: Session) => Answer>> = {
   EXCEPTION_NMI: exceptionsAndNmi,
-  TRIPLE_FAULT: () => answer('no exit: no double fault is being delivered; a fault in its delivery always exits'),
+  TRIPLE_FAULT: tripleFault,
   EPT_VIOLATION: inMemory,
   EPT_MISCONFIGURATION: inMemory,
 };

@@ -361,6 +361,47 @@ const exceptions: readonly EventRow[] = [
   },
 ];
 
+/** Of a table of the guest's vectors with so many bytes. */
+const shortTable = (limit: number, guest: string, fields: Spec['fields'] = {}): Spec => ({
+  guest: `lidt [short]\n ${guest}\nshort: dw ${limit}\n dq idt_long`,
+  fields,
+  exits: 1,
+});
+const deliveries: readonly EventRow[] = [
+  {
+    name: 'a fault that the guest handles',
+    ask: 'TRIPLE_FAULT',
+    spec: { guest: 'mov qword [resume], done\n ud2' },
+    after: 1,
+    says: 'no exit: #UD',
+    comes: undefined,
+  },
+  {
+    name: 'a fault without any handler',
+    ask: 'TRIPLE_FAULT',
+    spec: shortTable(0, 'ud2'),
+    after: 1,
+    says: 'but its delivery ends in VM exit 2 TRIPLE_FAULT',
+    comes: 'TRIPLE_FAULT',
+  },
+  {
+    name: 'a fault whose delivery faults in a way that the bitmap selects',
+    ask: '#GP',
+    spec: shortTable(15, 'ud2', { EXCEPTION_BITMAP: 1 << 13 }),
+    after: 1,
+    says: '#GP: it exits: EXCEPTION_BITMAP bit 13 is 1',
+    comes: 'EXCEPTION_NMI',
+  },
+  {
+    name: 'a fault whose vector lies in memory that EPT does not map',
+    ask: '#UD',
+    spec: { ...paged(put(PT, 0), `lidt [far]\n ud2\nfar: dw 1023\n dq ${DATA}`), exits: 1 },
+    after: 1,
+    says: "#UD: it goes to the guest's own handler",
+    comes: 'EPT_VIOLATION',
+  },
+];
+
 export const eventRows: readonly EventRow[] = [
   ...windows,
   ...interrupts,
@@ -369,4 +410,5 @@ export const eventRows: readonly EventRow[] = [
   ...priorities,
   ...memory,
   ...exceptions,
+  ...deliveries,
 ];
