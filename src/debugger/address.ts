@@ -24,7 +24,9 @@ export const readPlace = (text: string, offset = 0): Place => {
   const negative = digits.startsWith('-');
   const value = readInteger(negative ? digits.slice(1) : digits);
   if (value === undefined || value >> 64n !== 0n)
-    throw new BadInput(`${text}: no address; write 0x100000, 1048576, phys:0x100000 or cpu1:0x100000`);
+    throw new BadInput(
+      `${text}: no address; write 0x100000, 1048576, or one with phys:, guest:, gpa: or cpu1: before it`,
+    );
   if (!Number.isFinite(offset)) throw new BadInput(`${offset}: no offset; a whole number of bytes is wanted`);
   const address = BigInt.asUintN(64, (negative ? -value : value) + BigInt(Math.trunc(offset)));
   return { space: space as Space, address, ...(vcpu === undefined ? {} : { vcpu: Number(vcpu) }) };

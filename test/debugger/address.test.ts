@@ -39,7 +39,7 @@ test('offsets are added and wrap at 64 bits', () => {
 test('what is no address is told in one line', () => {
   for (const text of ['', 'main', '0x', '0x1ffffffffffffffff', 'cpu:0x1', 'virt:0x1', 'phys:', '--1'])
     expect(() => readPlace(text), text).toThrow(
-      `${text}: no address; write 0x100000, 1048576, phys:0x100000 or cpu1:0x100000`,
+      `${text}: no address; write 0x100000, 1048576, or one with phys:, guest:, gpa: or cpu1: before it`,
     );
   expect(() => readPlace('0x1', Number.NaN)).toThrow('NaN: no offset; a whole number of bytes is wanted');
 });

@@ -1,6 +1,5 @@
 /** The event kind of lints: mistakes of hypervisors that the processor lets pass. */
 
-import { hex } from '../../x86/address';
 import { lintIds, lintText } from '../lints/lints';
 import type { EventOf } from './fields';
 import type { EventRow } from './kinds';
@@ -14,6 +13,6 @@ export const lintRow: EventRow<EventOf<'lint'>> = {
     { name: 'value', size: 8, read: ({ value }) => value, help: 'what was found' },
   ],
   example: 'lint:event-lost',
-  text: ({ id, value }) => `${id}: ${lintText(id, hex(value))}`,
+  text: ({ id, value }) => `${id}: ${lintText(id, value)}`,
   title: ({ id }) => `lint ${id}`,
 };

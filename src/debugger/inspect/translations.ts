@@ -36,7 +36,7 @@ export const translationItems = ({ vcpu: { cpu } }: Subject): Item[] => {
       const own = entries.filter((entry) => entry.instruction === instruction);
       return {
         name: instruction ? 'instructions' : 'data',
-        meaning: `${own.length} translations`,
+        meaning: `${own.length} ${own.length === 1 ? 'translation' : 'translations'}`,
         count: own.length,
         children: (start = 0, count = own.length) =>
           own.slice(start, start + count).map((entry) => entryItem(cpu, spaces, entry)),
@@ -47,7 +47,7 @@ export const translationItems = ({ vcpu: { cpu } }: Subject): Item[] => {
       : [
           {
             name: 'guest-physical',
-            meaning: `${guests.length} mappings by EPT, which INVEPT alone drops`,
+            meaning: `${guests.length} ${guests.length === 1 ? 'mapping' : 'mappings'} by EPT, which INVEPT alone drops`,
             count: guests.length,
             children: (start = 0, count = guests.length) =>
               guests.slice(start, start + count).map((entry) => guestEntryItem(cpu, entry)),

@@ -68,13 +68,15 @@ const otherItem = (subject: Subject, view: VmcsView): Item => ({
   children: () => groupItems(subject, view),
 });
 
+const counted = (fields: number): string => `${fields} ${fields === 1 ? 'field' : 'fields'}`;
+
 const groupItems = (subject: Subject, view: VmcsView): Item[] =>
   fieldGroups.map(({ name, fields }): Item => {
     const { vmx } = subject.vcpu;
     const lacking = fields.filter((field) => vmx === undefined || !hasField(vmx, field));
     return {
       name,
-      meaning: `${fields.length - lacking.length} fields`,
+      meaning: counted(fields.length - lacking.length),
       children: () => [
         ...fields.filter((field) => !lacking.includes(field)).map((field) => vmcsFieldItem(subject, view, field)),
         ...(lacking.length === 0
@@ -82,7 +84,7 @@ const groupItems = (subject: Subject, view: VmcsView): Item[] =>
           : [
               {
                 name: 'not on this processor',
-                meaning: `${lacking.length} fields`,
+                meaning: counted(lacking.length),
                 children: () => lacking.map((field) => vmcsFieldItem(subject, view, field)),
               },
             ]),

@@ -2,9 +2,11 @@
 
 import type { EventKind, MachineEvent } from '../../machine/core/event';
 import type { Vmcs } from '../../machine/vmx/vmcs';
+import { hex } from '../../x86/address';
 import { exception, exceptionOf } from '../../x86/exceptions';
 import { exitReasons } from '../../x86/vmx/exit-reasons';
 import { isHandled } from '../events/handled';
+import { vectorName } from '../explain';
 import type { Handling } from './handling';
 import { misalignedCall } from './stub-call';
 
@@ -12,6 +14,8 @@ export interface Lint {
   readonly id: string;
   /** What is wrong and what would be right; `{value}` is what was found. */
   readonly says: string;
+  /** What was found is a number, unless it is an exception's. */
+  readonly finds?: 'vector';
   /** The events at which it is asked. */
   readonly at: EventKind;
   /** What was found; undefined: nothing wrong. */
@@ -46,7 +50,8 @@ const injected = (handling: Handling): number | undefined => {
 export const lints: readonly Lint[] = [
   {
     id: 'fault-with-advanced-rip',
-    says: 'the entry injects fault {value}, but GUEST_RIP was moved past the instruction that exited: a fault is reported at the instruction itself, so leave GUEST_RIP where it was',
+    finds: 'vector',
+    says: 'the entry injects the fault {value}, but GUEST_RIP was moved past the instruction that exited: a fault is reported at the instruction itself, so leave GUEST_RIP where it was',
     at: 'vmentry',
     check: (handling, event) => {
       const information = injected(handling);
@@ -103,6 +108,7 @@ export const lints: readonly Lint[] = [
   },
   {
     id: 'root-exception-without-handler',
+    finds: 'vector',
     says: 'exception {value} in VMX root operation, and the IDT of the host has no present gate for it: load HOST_IDTR_BASE with a table that has one',
     at: 'trap',
     check: (handling, event) => {
@@ -134,5 +140,8 @@ export const lints: readonly Lint[] = [
 export const lintIds: readonly string[] = lints.map(({ id }) => id);
 
 /** A lint's words with what was found. */
-export const lintText = (id: string, value: string): string =>
-  lints.find((one) => one.id === id)?.says.replace('{value}', value) ?? id;
+export const lintText = (id: string, value: bigint): string => {
+  const lint = lints.find((one) => one.id === id);
+  const found = lint?.finds === 'vector' ? vectorName(Number(value)) : hex(value);
+  return lint?.says.replace('{value}', found) ?? id;
+};

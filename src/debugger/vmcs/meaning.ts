@@ -68,6 +68,8 @@ const exitOf = (values: Values): Exit => {
 const qualification = (value: bigint, values: Values): string => {
   const reason = reasonOf(values);
   if (reason === undefined) return '';
+  // Also before the first exit, when all is 0.
+  if (reason === 'EXCEPTION_NMI' && !((values('VM_EXIT_INTR_INFO') ?? 0n) & VALID)) return '';
   if (displacementExits.has(reason)) return `displacement ${BigInt.asIntN(64, value)}`;
   if (reason === 'ENTRY_FAILURE_GUEST_STATE') return entryFailureQualifications[Number(value)] ?? '';
   return qualificationText(exitOf((name) => (name === 'EXIT_QUALIFICATION' ? value : values(name)))) ?? '';

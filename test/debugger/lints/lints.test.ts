@@ -1,13 +1,19 @@
 /** Every lint: a hypervisor that it is about, and one that differs in the one thing that is right. */
 
 import { describe, expect, test } from 'vitest';
-import { lintIds } from '../../../src/debugger/lints/lints';
+import { lintIds, lintText } from '../../../src/debugger/lints/lints';
 import { watchLints } from '../../../src/debugger/lints/watch';
 import { shutdownLinesOf } from '../../../src/debugger/session';
 import { control } from '../../../src/machine/vmx/control-bits';
 import { boot } from '../../guest';
 import { hypervisor, type Spec } from '../../machine/vmx/hypervisor';
 import { debug } from '../guest-session';
+
+test('what was found is told as what it is', () => {
+  expect(lintText('fault-with-advanced-rip', 13n)).toMatch(/^the entry injects the fault #GP, but/);
+  expect(lintText('root-exception-without-handler', 6n)).toMatch(/^exception #UD in VMX root/);
+  expect(lintText('same-exit-again', 0x1000n)).toContain('at guest RIP 0x1000 with');
+});
 
 /** Exceptions end the guest. */
 const handled = 'mov qword [resume], done';

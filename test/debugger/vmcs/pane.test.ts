@@ -54,6 +54,16 @@ test('the current VMCS by groups, each field with its value in words, encoding a
   expect(itemAt(session, 'VMCS', 'Guest state', 'GUEST_CS_AR_BYTES').meaning).toBe('code, 64-bit, readable, ring 0');
 });
 
+test('before the first exit the qualification means nothing', async () => {
+  const { session } = await debug(minimal);
+  session.events.break('vmcs:GUEST_RIP');
+  await session.continue();
+  const exit = itemAt(session, 'VMCS', 'Exit information');
+  expect(part(exit, 'EXIT_QUALIFICATION')).toMatchObject({ bits: 0n });
+  expect(part(exit, 'EXIT_QUALIFICATION')?.meaning ?? '').toBe('');
+  expect(part(exit, 'not on this processor')?.meaning).toBe('1 field');
+});
+
 test('a VMCS that was cleared and loaded again still knows who wrote its fields', async () => {
   const session = await atExit(
     minimal.replace('    vmlaunch\n', '    vmclear [vmcs_pointer]\n    vmptrld [vmcs_pointer]\n    vmlaunch\n'),
