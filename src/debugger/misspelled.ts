@@ -2,10 +2,11 @@
 
 import { numbersOf } from './events/kinds';
 import { eventWords, isEventSpec, readEventSpec } from './events/spec';
-import { parseExpression } from './expression/parser';
+import { parseQuery } from './expression/parser';
 import { type Expression, ExpressionError } from './expression/syntax';
 import { nearest } from './nearest';
 import type { Session } from './session';
+import type { TriggerOptions } from './trigger';
 import { isFieldName } from './vmcs/names';
 
 /** More symbols than that are not looked through. */
@@ -37,9 +38,14 @@ const meant = (session: Session, index: number, text: string): { readonly name?:
   return near === undefined ? {} : { name, near };
 };
 
-/** Names in a condition that nothing has as yet: it is not refused for that, but said. */
-export const doubts = (session: Session, index: number, spec: string, condition: string | undefined): string[] => {
-  if (condition === undefined) return [];
+/** Names in a condition or a text to log that nothing has as yet: they are not refused for that, but it is said. */
+export const doubts = (
+  session: Session,
+  index: number,
+  spec: string,
+  { condition, logMessage = '' }: TriggerOptions,
+): string[] => {
+  const texts = [condition ?? '', ...[...logMessage.matchAll(/\{([^{}]+)\}/g)].map(([, inner = '']) => inner)];
   const environment = session.environment(index);
   const own = ownNames(session, spec);
   const isKnown = (name: string): boolean =>
@@ -47,7 +53,10 @@ export const doubts = (session: Session, index: number, spec: string, condition:
     isFieldName(name) ||
     environment.name(name, false) !== undefined;
   // Local labels are those of the place, parts of tables those of the moment.
-  const unknown = namesIn(parseExpression(condition)).filter((name) => !name.includes('.') && !isKnown(name));
+  const unknown = texts
+    .filter((text) => text.trim() !== '')
+    .flatMap((text) => namesIn(parseQuery(text).value))
+    .filter((name) => !name.includes('.') && !isKnown(name));
   return [...new Set(unknown)].map((name) => {
     const near = nearest(name, [...own, ...environment.registers.keys(), ...symbolNames(session)]);
     return `nothing is called \`${name}\` now${near === undefined ? '' : `; did you mean ${near}?`}`;

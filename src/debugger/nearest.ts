@@ -8,9 +8,9 @@ export const nearest = (word: string, candidates: readonly string[]): string | u
   let bestDistance = Math.max(2, Math.floor(wanted.length / 2)) + 1;
   for (const candidate of candidates) {
     const name = plain(candidate);
-    const distance = wanted !== '' && name.startsWith(wanted) ? 1 : editDistance(wanted, name);
-    // Where more than half is wrong, nothing is left that is alike.
-    if (distance < bestDistance && 2 * distance <= Math.max(wanted.length, name.length)) {
+    const distance = wanted.length > 1 && name.startsWith(wanted) ? 1 : editDistance(wanted, name);
+    // Where half of it is wrong, nothing is left that is alike.
+    if (distance < bestDistance && (distance === 1 || 2 * distance < Math.max(wanted.length, name.length))) {
       best = candidate;
       bestDistance = distance;
     }

@@ -89,7 +89,9 @@ class Wire {
     // A second answer would come in the same turn or the next.
     await new Promise((resolve) => setTimeout(resolve, 1));
     for (const [seq, list] of this.answers) expect(list, `answers to ${seq}`).toHaveLength(1);
-    for (const { type, success, command, message, event, body } of this.received) {
+    for (const { type, success, command: asked, message, event, body } of this.received) {
+      // What was sent as a command may be anything, also what cannot become a text.
+      const command = JSON.stringify(asked);
       if (type === 'response' && success === false) {
         expect(message, `${command} is refused with words`).toMatch(/\S/);
         if (message !== 'cancelled') expect(body?.error?.format).toBe(message);

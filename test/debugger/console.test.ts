@@ -489,6 +489,10 @@ describe('what is not there yet', () => {
       expect.stringMatching(/^breakpoint 2 /),
       'nothing is called `CPUIDX` now; did you mean CPUID?',
     ]);
+    expect(await say('log cpuid log leaf {leaf} of {bogus}')).toEqual([
+      expect.stringMatching(/^breakpoint 3 logs cpuid/),
+      'nothing is called `bogus` now',
+    ]);
     expect(await say('break double if .loop == eax && ecx != 2')).toHaveLength(1);
     expect(await say('watch eax if new > old')).toHaveLength(1);
   });

@@ -169,6 +169,7 @@ describe('names and memory', () => {
 describe('errors name the place', () => {
   test.each([
     ['rax +', 'a value is missing before the end (column 6)'],
+    ['rax = 1', 'an operator is missing before `=`; == compares (column 5)'],
     ['rax rbx', 'an operator is missing before `rbx` (column 5)'],
     ['foo + 1', 'there is no register, flag or symbol `foo` (column 1)'],
     ['1 + $foo', 'there is no symbol `foo` (column 5)'],

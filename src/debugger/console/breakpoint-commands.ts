@@ -28,8 +28,8 @@ const place = (console: ConsoleContext, request: StopRequest): number =>
     orSuggest(console.session, console.vcpu, location, () => readCodePlaces(console, location)),
   );
 
-const doubtsAbout = ({ session, vcpu }: ConsoleContext, spec: string, { condition }: TriggerOptions): string[] =>
-  doubts(session, vcpu, spec, condition);
+const doubtsAbout = ({ session, vcpu }: ConsoleContext, spec: string, options: TriggerOptions): string[] =>
+  doubts(session, vcpu, spec, options);
 
 const add = (console: ConsoleContext, argument: string, more: TriggerOptions): Output => {
   const { spec, options: written } = split(argument);

@@ -190,6 +190,9 @@ const numberTest = (field: NumberField, detail: string): Test | undefined => {
   const from = one ?? read(low);
   const to = one ?? read(high);
   if (from === undefined || to === undefined || to < from) return undefined;
+  // All values of such a field have names: another never comes.
+  const known = field.constants === true ? (field.names?.() ?? []).map((name) => field.named?.(name) ?? 0n) : [from];
+  if (!known.some((value) => value >= from && value <= to)) return undefined;
   return (event, machine) => {
     const value = field.read(event, machine);
     if (value === undefined) return false;

@@ -88,7 +88,9 @@ class Parser {
 
   end(): void {
     const { next } = this;
-    if (next.kind !== 'end') throw new ExpressionError(`an operator is missing before ${describe(next)}`, next);
+    if (next.kind === 'end') return;
+    const compares = describe(next) === '`=`' ? '; == compares' : '';
+    throw new ExpressionError(`an operator is missing before ${describe(next)}${compares}`, next);
   }
 
   binary(level: number): Expression {
