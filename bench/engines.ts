@@ -13,6 +13,8 @@ import { type BenchGuest, disk, image } from './guests';
 
 export interface Engine {
   readonly name: string;
+  /** Has it VT-x? */
+  readonly vmx?: true;
   /** Seconds that the guest took. */
   run(guest: BenchGuest, rounds: number): number;
 }
@@ -68,6 +70,7 @@ export const installed = (command: string): boolean => spawnSync('which', [comma
 
 const bochs: Engine = {
   name: 'Bochs',
+  vmx: true,
   run: (guest, rounds) =>
     runOnBochs({ disk: disk(guest, rounds) }, { megabytes: 64, ips: 100_000_000, patience: 300_000 }).seconds,
 };

@@ -15,6 +15,8 @@ export interface BenchGuest {
   readonly text: string;
   /** Is this for processors with VT-x? */
   readonly vmx?: true;
+  /** The same program without a hypervisor. */
+  readonly outside?: BenchGuest;
 }
 
 const folder = join(__dirname, 'guests');
@@ -69,6 +71,7 @@ const exits = (name: string): BenchGuest =>
 const inGuest = (guest: BenchGuest): BenchGuest =>
   underVmx(`${guest.name} under EPT`, {
     ...guest,
+    outside: guest,
     text: `start: mov ebx, 0x22\n jmp launch\nexited: jmp exited\n${guest.text.replace(/^start:/m, 'guest:')}`,
   });
 

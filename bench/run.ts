@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- NAME …]`: the peers' table, measured side by side in one run. A figure is the difference between a
+ * `npm run bench [-- NAME … | against COMMIT]`: the peers' table, measured side by side in one run. A figure is the difference between a
  * long and a short run; rates are medians over rounds, ratios are medians of the ratios within a round.
  */
 
@@ -8,13 +8,16 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { benchAgainst } from './against';
 import { benchConditions } from './conditions';
 import { benchDebuggers } from './debuggers';
 import { peers, ringside } from './engines';
 import { type BenchGuest, guests } from './guests';
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
-const wanted = process.argv.slice(2);
+const words = process.argv.slice(2);
+const against = words[0] === 'against' ? words[1] : undefined;
+const wanted = against === undefined ? words : ['against'];
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
@@ -31,18 +34,23 @@ for (const guest of guests) {
   if (wanted.length > 0 && !wanted.some((name) => guest.name.startsWith(name))) continue;
   ringside.run(guest, guest.rounds);
   const units = guest.unit === 'events' ? guest.rounds : ringside.instructions;
+  // A guest of a hypervisor: beside those that have VT-x, and beside the same program outside.
+  const besides = [
+    ...peers.filter(({ vmx }) => vmx || !guest.vmx).map((engine) => ({ engine, guest })),
+    ...(guest.outside ? [{ engine: { ...ringside, name: 'outside' }, guest: guest.outside }] : []),
+  ];
   const own: number[] = [];
-  const others = peers.map((): number[] => []);
+  const others = besides.map((): number[] => []);
   for (let round = 0; round < ROUNDS; round++) {
     own.push(rate(ringside, guest, units));
-    for (const [index, peer] of peers.entries()) others[index]?.push(rate(peer, guest, units));
+    for (const [index, beside] of besides.entries()) others[index]?.push(rate(beside.engine, beside.guest, units));
   }
-  const columns = peers.map((peer, index) => {
+  const columns = besides.map(({ engine }, index) => {
     const theirs = others[index] ?? [];
     const ratio = median(theirs.map((value, round) => (own[round] ?? 0) / value));
-    return `${peer.name} ${median(theirs).toFixed(2)} (${ratio.toFixed(2)} x)`;
+    return `${engine.name} ${median(theirs).toFixed(2)} (${ratio.toFixed(2)} x)`;
   });
-  console.log(`${guest.name.padEnd(12)} Ringside ${median(own).toFixed(2)}  ${columns.join('  ')}`);
+  console.log(`${guest.name.padEnd(16)} Ringside ${median(own).toFixed(2)}  ${columns.join('  ')}`);
 }
 
 if (wanted.length === 0 || wanted.includes('conditions')) benchConditions();
@@ -67,5 +75,7 @@ if (wanted.length === 0 || wanted.includes('start')) {
     `start to end of a guest of two instructions: ${median(own).toFixed(0)} ms, an empty Node process ${median(empty).toFixed(0)} ms`,
   );
 }
+
+if (against !== undefined) benchAgainst(against, ROUNDS, median);
 
 if (wanted.length === 0 || wanted.includes('steps')) void benchDebuggers(guests[0] as BenchGuest);

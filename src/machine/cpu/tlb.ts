@@ -303,7 +303,11 @@ export class Tlb {
   }
   /** Drops the translations of a VPID, whatever their PCID, with or without the global ones. */
   dropVpid(vpid: number, globals: boolean): void {
-    this.dropContexts((key) => key >>> 16 === vpid && (globals || !(key & ALL_PCIDS)));
+    const words = this.words;
+    for (let at = CONTEXTS; at < ENTRIES && words[this.start + at] !== 0; at += CONTEXT_WORDS) {
+      const key = words[this.start + at + 1] as number;
+      if (key >>> 16 === vpid && (globals || !(key & ALL_PCIDS))) this.retag(at);
+    }
   }
   /** Drops those of all VPIDs but 0. */
   dropGuests(): void {
@@ -319,11 +323,10 @@ export class Tlb {
 
   private dropContexts(wanted: (key: number, low: number, high: number) => boolean): void {
     const words = this.words;
-    for (let i = 0; i < CONTEXT_COUNT; i++) {
-      const at = CONTEXTS + i * CONTEXT_WORDS;
+    // They are given out one after the other: behind a free one there is none.
+    for (let at = CONTEXTS; at < ENTRIES && words[this.start + at] !== 0; at += CONTEXT_WORDS) {
       const one = this.start + at;
-      if (words[one] !== 0 && wanted(words[one + 1] as number, words[one + 2] as number, words[one + 3] as number))
-        this.retag(at);
+      if (wanted(words[one + 1] as number, words[one + 2] as number, words[one + 3] as number)) this.retag(at);
     }
   }
 
