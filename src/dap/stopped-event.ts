@@ -35,6 +35,7 @@ export const announce = (context: Context, pause: Pause = { reason: 'pause', vcp
   }
   const body: Stopped = { ...words(context, pause), threadId: threadId(pause.vcpu), allThreadsStopped: true };
   context.otherBreakpoints.tell(context);
+  context.shown.stopped();
   context.send('stopped', body);
   context.memoryChanged();
 };

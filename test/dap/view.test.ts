@@ -222,6 +222,16 @@ describe('values', () => {
     await client.request('setVariable', { variablesReference, name: 'rip', value: 'start' });
     expect(await client.event('invalidated')).toEqual({ areas: ['stacks', 'variables'] });
   });
+
+  test('what the client saw at an earlier stop looks no different after an edit', async () => {
+    const client = await atDeep();
+    await client.stack();
+    await client.go('stepIn');
+    await client.stack();
+    const { variablesReference } = (await client.request('scopes', { frameId: 1000 })).scopes[0];
+    await client.request('setVariable', { variablesReference, name: 'rax', value: '1' });
+    expect(await client.event('invalidated')).toEqual({ areas: ['variables'] });
+  });
 });
 
 describe('memory', () => {
