@@ -32,6 +32,7 @@ import { collectCounts, transferEvents } from './transfer-counts';
 import { type SavedTurns, Turns } from './turns';
 import { activity, VirtualCpu } from './virtual-cpu';
 import { countsInstructions, instructionDone } from './vmx/pending-events';
+import { RegionWatch } from './vmx/region-watch';
 import { Watches } from './watches';
 
 export interface MachineOptions {
@@ -89,6 +90,8 @@ export class Machine implements Surrounding {
   readonly watches: Watches;
   /** Writes to the entries that translate an address. */
   readonly entries: EntryWatch;
+  /** Software's accesses to the regions of active VMCSs. */
+  readonly regions: RegionWatch;
   /** Asked after an instruction that touched what is watched: false goes on. */
   confirmWatch: ((stop: WatchStop) => boolean) | undefined;
   readonly memoryBytes: number;
@@ -164,6 +167,17 @@ export class Machine implements Surrounding {
           'pte',
           () => position,
           () => ({ ...write }),
+        ),
+    );
+    this.regions = new RegionWatch(
+      cpus,
+      this.watches,
+      () => this.leave(),
+      (access) =>
+        this.events.emit(
+          'vmcs-memory',
+          () => this.positionOf(this.current),
+          () => access,
         ),
     );
     this.snapshots = new Snapshots(
@@ -270,6 +284,7 @@ export class Machine implements Surrounding {
     this.breakpoints.prepare();
     this.watches.begin();
     this.entries.begin();
+    this.regions.begin();
     while (this.steps.step < end) {
       if (this.steps.step >= this.log.nextStep)
         for (const input of this.log.due(this.steps.step)) applyInput(this, input);
@@ -292,6 +307,7 @@ export class Machine implements Surrounding {
       }
       if (this.watches.mustStep) this.watches.compare(vcpu.index);
       this.entries.settle();
+      this.regions.settle();
       const watched = this.watches.take();
       // Counted also where something else stops the run.
       const confirmed = watched && (this.confirmWatch?.(watched) ?? true);

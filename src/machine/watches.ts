@@ -17,7 +17,7 @@ export interface WatchedBytes {
   /** Of this vCPU alone; of each without one. */
   readonly vcpu?: number | undefined;
   /** Called before the bytes are touched, instead of stopping after it; for physical ones. */
-  readonly tell?: () => void;
+  readonly tell?: (access: 'read' | 'write', address: bigint, size: number) => void;
 }
 
 export interface WatchedValue {
@@ -122,7 +122,7 @@ export class Watches {
       if (isValue(one) || one.space !== 'physical' || !one[access]) continue;
       if (one.vcpu !== undefined && one.vcpu !== this.current()) continue;
       if (one.address >= address + BigInt(size) || one.address + BigInt(one.size) <= address) continue;
-      if (one.tell !== undefined) one.tell();
+      if (one.tell !== undefined) one.tell(access, address, size);
       else this.hit(this.current(), { id: one.id, access, address, size });
     }
   }

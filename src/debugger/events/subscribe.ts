@@ -19,6 +19,7 @@ export const subscribe = (
         if (wanted.some((spec) => spec.matches(event, machine))) listener(event);
       });
     }),
+    ...(kinds.includes('vmcs-memory') ? [machine.regions.watch()] : []),
     ...(kinds.includes('lint') ? [watchLints(machine)] : []),
     ...specs.flatMap(({ place }) => (place === undefined ? [] : [machine.entries.watch(place)])),
   ];

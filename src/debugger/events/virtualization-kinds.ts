@@ -9,7 +9,7 @@ import { ENTRY_AREA, refusalText } from '../why/msr-area';
 import { accessOf, type EventOf, type NumberField, vectorNames, writeOf } from './fields';
 import type { EventRow } from './kinds';
 
-type Kind = 'vmexit' | 'vmentry' | 'vmentry-failure' | 'vmfail' | 'hypercall' | 'vmcs';
+type Kind = 'vmexit' | 'vmentry' | 'vmentry-failure' | 'vmfail' | 'hypercall' | 'vmcs' | 'vmcs-memory';
 
 const vmcsOf = <Event extends { readonly vmcs: bigint }>(): NumberField<Event> => ({
   name: 'vmcs',
@@ -153,5 +153,25 @@ export const virtualizationRows: { readonly [One in Kind]: EventRow<EventOf<One>
     text: ({ field, access, value }) =>
       `${access === 'r' ? 'read' : 'write'} ${field} ${access === 'r' ? '->' : '<-'} ${hex(value)}`,
     title: ({ field, access }) => `${field} ${access === 'r' ? 'read' : 'written'}`,
+  },
+  'vmcs-memory': {
+    summary: 'access to the region in memory of an active VMCS, where its fields are not',
+    stops: 'after the instruction',
+    subject: 'vmcs',
+    fields: [
+      vmcsOf(),
+      { name: 'address', size: 8, read: ({ address }) => address, space: 'phys', help: 'physical address' },
+      { name: 'size', size: 1, read: ({ size }) => size, help: 'bytes' },
+      accessOf(),
+      writeOf(),
+    ],
+    example: 'vmcs-memory',
+    text: ({ vmcs, address, size, access }) =>
+      `${access === 'r' ? 'read' : 'write'} of ${size === 1 ? '1 byte' : `${size} bytes`} at offset ${hex(address - vmcs)} of the active VMCS ${hex(vmcs)}: ${
+        access === 'r'
+          ? 'memory holds what VMCLEAR wrote last, its fields are in the processor'
+          : 'the next VMCLEAR overwrites it'
+      }`,
+    title: ({ vmcs, access }) => `region of the active VMCS ${hex(vmcs)} ${access === 'r' ? 'read' : 'written'}`,
   },
 };

@@ -93,6 +93,14 @@ export type MachineEvent = Position &
     | { readonly kind: 'hypercall'; readonly number: bigint }
     /** Something that no rule forbids and is a mistake nevertheless, by its id; what was found. */
     | { readonly kind: 'lint'; readonly id: string; readonly value: bigint }
+    /** Software read or wrote the region in memory of a VMCS that is active, where its fields are not. */
+    | {
+        readonly kind: 'vmcs-memory';
+        readonly vmcs: bigint;
+        readonly address: bigint;
+        readonly size: number;
+        readonly access: 'r' | 'w';
+      }
     | {
         readonly kind: 'vmcs';
         readonly field: string;

@@ -285,11 +285,24 @@ const enter =
 
 export type VmxInstruction = (vmx: Vmx, instruction: Instruction) => void;
 
+/** It reads and writes regions in memory, and another VMCS may be active afterwards. */
+const activating =
+  (run: VmxInstruction): VmxInstruction =>
+  (vmx, instruction) => {
+    vmx.activating = true;
+    try {
+      run(vmx, instruction);
+    } finally {
+      vmx.activating = false;
+      vmx.onActive?.();
+    }
+  };
+
 export const vmxInstructions: ReadonlyMap<Mnemonic, VmxInstruction> = new Map<Mnemonic, VmxInstruction>([
   [Mnemonic.Vmxon, vmxon],
   [Mnemonic.Vmxoff, vmxoff],
-  [Mnemonic.Vmclear, vmclear],
-  [Mnemonic.Vmptrld, vmptrld],
+  [Mnemonic.Vmclear, activating(vmclear)],
+  [Mnemonic.Vmptrld, activating(vmptrld)],
   [Mnemonic.Vmptrst, vmptrst],
   [Mnemonic.Vmread, vmread],
   [Mnemonic.Vmwrite, vmwrite],

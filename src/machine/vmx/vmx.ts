@@ -110,6 +110,10 @@ export class Vmx implements Virtualization {
   unblocked = false;
   transitions = 0;
   private readonly host: VmxHost;
+  /** VMCLEAR or VMPTRLD is at work on regions in memory. */
+  activating = false;
+  /** Called when they have changed which VMCSs are active. */
+  onActive: (() => void) | undefined;
   /** Regions that were active once: for whoever looks. */
   readonly regions = new Set<bigint>();
 

@@ -76,6 +76,10 @@ const events: readonly (readonly [MachineEvent, string])[] = [
     { ...position, kind: 'vmcs', field: 'GUEST_RIP', encoding: 0x681e, access: 'w', value: 5n },
     'write GUEST_RIP <- 0x5',
   ],
+  [
+    { ...position, kind: 'vmcs-memory', vmcs: 0x5000n, address: 0x5040n, size: 8, access: 'r' },
+    'read of 8 bytes at offset 0x40 of the active VMCS 0x5000: memory holds what VMCLEAR wrote last, its fields are in the processor',
+  ],
 ];
 
 describe('events', () => {

@@ -94,3 +94,38 @@ test('the counts are by reason, whether or not somebody listens', async () => {
     [12, 1],
   ]);
 });
+
+/** A hypervisor that looks at its VMCS in memory while it is active, and behind VMCLEAR. */
+const looksAtMemory = minimal.replace(
+  /^ {4}vmlaunch$/m,
+  `    mov rax, [vmcs_region + 64]
+    mov dword [vmcs_region + 4], 0
+    vmclear [vmcs_pointer]
+    mov rax, [vmcs_region + 64]
+    mov rax, [vmxon_region]
+    vmptrld [vmcs_pointer]
+    mov al, [vmcs_region + 4095]
+    vmlaunch`,
+);
+
+test('memory of an active VMCS is read or written by software, not by VMCLEAR and VMPTRLD', async () => {
+  const seen = await stops('vmcs-memory', looksAtMemory);
+  const [{ vmcs = 0n } = {}] = seen as { vmcs?: bigint }[];
+  expect(seen).toMatchObject([
+    { access: 'r', size: 8, vmcs, address: vmcs + 64n },
+    { access: 'w', size: 4, vmcs, address: vmcs + 4n },
+    { access: 'r', size: 1, vmcs, address: vmcs + 4095n },
+  ]);
+  expect(await stops('vmcs-memory:w', looksAtMemory)).toHaveLength(1);
+  expect(await stops('vmcs-memory')).toEqual([]);
+});
+
+test('listening for it changes nothing', async () => {
+  const run = async (listens: boolean): Promise<string> => {
+    const { session } = await debug(looksAtMemory);
+    if (listens) session.machine.regions.watch();
+    await session.continue();
+    return session.machine.stateHash();
+  };
+  expect(await run(true)).toBe(await run(false));
+});
