@@ -15,23 +15,69 @@ const insist = async (action, seen, attempts = 10) => {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with an escape
 const COLOUR = /\u001b\[[0-9;]*m/g;
 
+const enter = async (input, text) => {
+  await input.fill(text);
+  await input.press('Enter');
+  await input.waitFor({ state: 'hidden' });
+};
+
 const quoted = (text) => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
 
 export const debuggingOn = (page) => {
   const toolbar = page.locator('.debug-toolbar');
   const variable = (start) => page.locator(`.debug-variables .monaco-list-row[aria-label^="${quoted(start)}"]`).first();
+  const quickInput = page.locator('.quick-input-widget:visible .quick-input-box input');
+  /** A row is a fold with or without a value. */
+  const foldable = (name) => {
+    const row = '.debug-variables .monaco-list-row';
+    return page.locator(`${row}[aria-label="Scope ${name}"], ${row}[aria-label^="${quoted(name)}, value "]`).first();
+  };
+  const setFold = async (name, open) => {
+    const row = foldable(name);
+    await row.waitFor();
+    if ((await row.getAttribute('aria-expanded')) === String(open)) return;
+    await insist(
+      () => row.locator('.monaco-tl-twistie').click(),
+      page.locator(`.debug-variables .monaco-list-row[aria-expanded="${open}"]`).and(row),
+    );
+  };
+  const runCommand = async (title) => {
+    await page.keyboard.press('F1');
+    await quickInput.waitFor();
+    await quickInput.fill(`>${title}`);
+    await page.locator(`.quick-input-list .monaco-list-row[aria-label^="${title}"]`).first().click();
+  };
+  const setSections = async (sections, open) => {
+    for (const section of sections) {
+      const header = page.locator('.debug-pane, .pane').locator('.pane-header', { hasText: section }).first();
+      // Without a session some are not there.
+      if ((await header.count()) > 0 && (await header.getAttribute('aria-expanded')) !== String(open))
+        await header.click();
+    }
+  };
+  /** Rows that are not in view do not exist: a pane gets the room of others. */
+  const collapse = (...sections) => setSections(sections, false);
+  const expand = (...sections) => setSections(sections, true);
+  /** The Breakpoints pane has many rows, exceptions first. */
+  const withBreakpoints = async (action) => {
+    await collapse('Variables', 'Watch', 'Call Stack');
+    await expand('Breakpoints');
+    await action();
+    await collapse('Breakpoints');
+    await expand('Variables');
+  };
+  const ended = () => toolbar.waitFor({ state: 'hidden' });
   return {
     toolbar,
     variable,
 
     async open(name) {
       const tab = page.locator(`.tab.active[data-resource-name="${name}"]`);
-      const input = page.locator('.quick-input-widget:visible .quick-input-box input');
       await insist(async () => {
         await page.keyboard.press('Escape');
         await page.keyboard.press('Control+P');
-        await input.waitFor();
-        await input.fill(name);
+        await quickInput.waitFor();
+        await quickInput.fill(name);
         await page.locator(`.quick-input-list .monaco-list-row[aria-label^="${name}"]`).first().click();
       }, tab);
     },
@@ -42,13 +88,89 @@ export const debuggingOn = (page) => {
         page.locator('.debug-viewlet, [id="workbench.view.debug"]'),
       ),
 
-    /** Rows that are not in view do not exist: the Variables pane gets the room of others. */
-    async collapse(...sections) {
-      for (const section of sections) {
-        const header = page.locator('.debug-pane, .pane').locator('.pane-header', { hasText: section }).first();
-        if ((await header.getAttribute('aria-expanded')) === 'true') await header.click();
-      }
+    collapse,
+    expand,
+
+    /** Room for the names of VMCS fields. */
+    async widenSidebar(width) {
+      const { x, width: before } = await page.locator('.part.sidebar').boundingBox();
+      await page.mouse.move(x + before + 1, 400);
+      await page.mouse.down();
+      await page.mouse.move(x + width, 400, { steps: 4 });
+      await page.mouse.up();
     },
+
+    async goToLine(line) {
+      await page.keyboard.press('Control+G');
+      await quickInput.waitFor();
+      await quickInput.fill(`:${line}`);
+      await quickInput.press('Enter');
+    },
+
+    runCommand,
+
+    async pick(label) {
+      await page.locator(`.quick-input-list .monaco-list-row[aria-label^="${label}"]`).first().click();
+    },
+
+    /** Ticks or unticks an exception filter in the Breakpoints pane, and gives it a condition. */
+    filter: (label, on, condition) =>
+      withBreakpoints(async () => {
+        const row = page.locator(`.debug-breakpoints .monaco-list-row[aria-label^="${label}"]`).first();
+        await row.waitFor();
+        if ((await row.getAttribute('aria-checked')) !== String(on)) await row.locator('.monaco-checkbox').click();
+        if (condition === undefined) return;
+        await row.hover();
+        await row.locator('.codicon-edit').click();
+        await enter(page.locator('.debug-breakpoints .monaco-inputbox input'), condition);
+      }),
+
+    /** A function breakpoint takes names of functions, addresses and events. */
+    functionBreakpoint: (text) =>
+      withBreakpoints(async () => {
+        await page.locator('.pane-header', { hasText: 'Breakpoints' }).first().hover();
+        await page.locator('.pane-header .action-label[aria-label^="Add Function Breakpoint"]').click();
+        await enter(page.locator('.debug-breakpoints .monaco-inputbox input').first(), text);
+      }),
+
+    /** An entry of the menu of a variable, by a click with the other button. */
+    async variableMenu(name, entry) {
+      await variable(`${name}, value `).click({ button: 'right' });
+      await page.locator('.monaco-menu .action-label', { hasText: entry }).first().click();
+    },
+
+    /** Types a line into the debug console. */
+    async say(text) {
+      await page.locator('.repl-input-wrapper .monaco-editor').first().click();
+      await page.keyboard.type(text);
+      await page.keyboard.press('Enter');
+    },
+
+    /** Beside the title of the call stack stands why it stopped. */
+    callStackHeader: (text) =>
+      page.locator('.pane-header', { hasText: 'Call Stack' }).filter({ hasText: text }).first().waitFor(),
+
+    removeBreakpoints: () => runCommand('Remove All Breakpoints'),
+
+    /** Replaces a text in the open editor, once. */
+    async replace(from, to) {
+      await page.keyboard.press('Control+H');
+      const widget = page.locator('.find-widget.visible');
+      await widget.locator('.find-part textarea').first().fill(from);
+      await widget.locator('.replace-part textarea').first().fill(to);
+      await page.keyboard.press('Control+Alt+Enter');
+      await page.keyboard.press('Escape');
+    },
+
+    /** Opens the last answer of the console. */
+    unfoldAnswer: (text) =>
+      page.locator('.repl .monaco-list-row').filter({ hasText: text }).last().locator('.monaco-tl-twistie').click(),
+
+    /** The widget in the editor that tells why an exception or event stopped. */
+    exceptionShows: (text) => page.locator('.exception-widget').filter({ hasText: text }).first().waitFor(),
+
+    unfold: (name) => setFold(name, true),
+    fold: (name) => setFold(name, false),
 
     /** Clicks beside the number of a line that is in view. */
     async clickGutter(line) {
@@ -88,11 +210,8 @@ export const debuggingOn = (page) => {
     },
 
     async setVariable(name, value) {
-      const input = page.locator('.debug-variables .monaco-inputbox input');
       await variable(`${name}, value `).dblclick();
-      await input.fill(value);
-      await input.press('Enter');
-      await input.waitFor({ state: 'hidden' });
+      await enter(page.locator('.debug-variables .monaco-inputbox input'), value);
       await page.mouse.move(760, 800);
     },
 
@@ -105,6 +224,11 @@ export const debuggingOn = (page) => {
 
     button: (name) => toolbar.locator(`.action-label[aria-label^="${name}"]`).first(),
 
-    ended: () => toolbar.waitFor({ state: 'hidden' }),
+    ended,
+
+    async stop() {
+      await page.keyboard.press('Shift+F5');
+      await ended();
+    },
   };
 };

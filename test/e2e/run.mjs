@@ -45,6 +45,7 @@ const workbench = await openWorkbench({
   fill: (workspace) => {
     cpSync(join(root, 'examples'), workspace, { recursive: true });
     cpSync(join(here, 'spin.asm'), join(workspace, 'spin.asm'));
+    cpSync(join(root, 'test/doctor/dumps/kvm-6.12-dmesg.txt'), join(workspace, 'vmcs-of-kvm.txt'));
   },
   screenshots,
 });
