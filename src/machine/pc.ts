@@ -497,7 +497,6 @@ export class Machine implements Surrounding {
       if (stale === processor.paging.checkStale) continue;
       // Every use of a translation is compared with a fresh walk: none may go past the TLB.
       processor.paging.checkStale = stale;
-      engine.data.bypass = stale;
       engine.translationsDropped();
     }
   }

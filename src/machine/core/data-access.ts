@@ -42,8 +42,6 @@ export class DataAccess {
   watches: readonly Watch[] = [];
   /** CR0.AM, EFLAGS.AC and ring 3: alignment is checked at every access. */
   alignmentChecked = false;
-  /** Fill nothing: somebody wants to see every translation. */
-  bypass = false;
   private alignment: Fault | undefined;
 
   constructor(
@@ -112,7 +110,7 @@ export class DataAccess {
   }
 
   private mayFill(page: number, low: number, high: number, kind: 0 | 1 | 2): boolean {
-    if (this.bypass || this.alignmentChecked || this.physical.memory.frameOf(page) & frame.watched) return false;
+    if (this.alignmentChecked || this.physical.memory.frameOf(page) & frame.watched) return false;
     return !this.watched(low, high) && this.translation.mayDerive(kind);
   }
 
@@ -124,7 +122,7 @@ export class DataAccess {
     const page = Math.floor(physical / 4096);
     const { memory } = this.physical;
     if (physical < 0 || physical >= 2 ** 32 || memory.frameOf(page) & (frame.device | frame.watched)) return;
-    if (this.bypass || this.alignmentChecked || this.watched(low, high)) return;
+    if (this.alignmentChecked || this.watched(low, high)) return;
     const write = kind === access.write;
     const host = write ? this.physical.writable(page) : memory.readable(page);
     if (host === 0) return;

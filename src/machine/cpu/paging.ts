@@ -303,6 +303,7 @@ export class Paging {
    * `translationsDropped` or `modeChanged`? Supervisor access to user pages under SMAP depends on EFLAGS.AC: never.
    */
   mayDerive(kind: AccessKind): boolean {
+    if (this.checkStale) return false;
     if (!(this.state.getU32(state.cr0) & CR0.PG))
       return this.ept === undefined || (this.keep && !this.eptRefuses(this.rights, kind));
     if (!this.keep || this.who === accessor.implicit) return false;
