@@ -2,6 +2,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { placeText, readPlace } from '../../src/debugger/address';
+import { Console } from '../../src/debugger/console/console';
 import { disassembleForward } from '../../src/debugger/disassemble';
 import { assign, evaluate } from '../../src/debugger/expression/evaluator';
 import { parseExpression } from '../../src/debugger/expression/parser';
@@ -40,6 +41,12 @@ const source = hypervisor({
         call rcx
 `,
 });
+
+const unused = async (): Promise<never> => {
+  throw new Error('not here');
+};
+/** A console that only looks. */
+const host = { radix: 'hex', move: unused, restart: unused, source: async () => undefined } as const;
 
 let session: Session;
 /** Runs to an event. */
@@ -94,6 +101,16 @@ describe('from the hypervisor', () => {
     const rows = disassembleForward(view, linear(0x4040_5010n), 3);
     expect(rows.map(({ text }) => text)).toEqual(['nop', 'cpuid', 'ret']);
     expect(view.current).toBe(0x4040_5011n);
+  });
+
+  test('the console shows code by its space', async () => {
+    const console = new Console({ ...host, session });
+    const code = async (text: string) =>
+      (await console.execute(text)).lines.filter((line) => !line.endsWith(':')).map((line) => line.replace(/ +/g, ' '));
+    const rows = [' 0x40405010 90 nop', '=> 0x40405011 0fa2 cpuid'];
+    expect(await code('disas guest:0x40405010, 2')).toEqual(rows);
+    expect(await code('disas phys:0x505010, 1')).toEqual([' 0x505010 90 nop']);
+    expect(await code('disas gpa:0x405010, 1')).toEqual([' 0x405010 90 nop']);
   });
 
   test('the pane of paging walks both tables, and looking changes nothing', () => {

@@ -65,10 +65,18 @@ export interface MemoryPlace {
   readonly size?: 1 | 2 | 4 | 8;
 }
 
+/** `phys:ADDRESS`, `gpa:ADDRESS`, `guest:ADDRESS`; undefined where no space is named. @throws ExpressionError */
+export const readSpace = (console: ConsoleContext, text: string): MemoryPlace | undefined => {
+  const [, prefix, rest = text] = /^(phys|gpa|guest):(.*)$/is.exec(text) ?? [];
+  return prefix === undefined
+    ? undefined
+    : { space: prefix.toLowerCase() as Space, address: evaluated(console, rest).bits };
+};
+
 /** `ADDRESS`, `[ADDRESS]:u32`, `phys[ADDRESS]`, `phys:ADDRESS`. @throws BadInput, ExpressionError */
 export const readMemoryPlace = (console: ConsoleContext, text: string): MemoryPlace => {
-  const [, prefix, rest = text] = /^(phys|gpa|guest):(.*)$/is.exec(text) ?? [];
-  if (prefix !== undefined) return { space: prefix.toLowerCase() as Space, address: evaluated(console, rest).bits };
+  const named = readSpace(console, text);
+  if (named !== undefined) return named;
   return inText(text, () => {
     const expression = parseExpression(text);
     const environment = environmentOf(console);

@@ -1,7 +1,7 @@
 /** Commands that show code, source, the stack and symbols, and change nothing. */
 
 import { BadInput } from '../../program/program';
-import { hex, type LinearAddress } from '../../x86/address';
+import { hex, type LinearAddress, linear } from '../../x86/address';
 import type { CodeView } from '../code-view';
 import { type DisassemblyRow, disassembleBackward, disassembleForward } from '../disassemble';
 import { parseQuery } from '../expression/parser';
@@ -10,7 +10,7 @@ import { queryItem } from '../query-item';
 import { sideText, vcpuOfFrame } from '../sides';
 import { framesOf } from '../stack';
 import { currentAddress } from '../vcpu-view';
-import { inText, readCount, readLocation, splitArguments } from './arguments';
+import { inText, readCount, readLocation, readSpace, splitArguments } from './arguments';
 import { type Command, type ConsoleContext, lines, type Output } from './command';
 import { completeExpression, completeLocation } from './completion';
 import { childrenOf, itemLines } from './item-lines';
@@ -52,13 +52,21 @@ const disassemble = (console: ConsoleContext, argument: string): Output => {
   const count =
     digits === undefined ? DEFAULT_ROWS : readCount(digits, `a number of rows up to ${MOST_ROWS}`, MOST_ROWS);
   const current = here(console);
-  const view = codeHere(console);
-  const start = place === '' ? current : (readLocation(console, place)[0] ?? current);
+  const elsewhere = readSpace(console, place);
+  const { session, vcpu } = console;
+  const view = elsewhere === undefined ? codeHere(console) : session.codeView(vcpu, elsewhere.space, elsewhere.address);
+  const start =
+    elsewhere !== undefined
+      ? linear(elsewhere.address)
+      : place === ''
+        ? current
+        : (readLocation(console, place)[0] ?? current);
+  const marked = elsewhere === undefined ? current : view.current;
   const before = place === '' ? disassembleBackward(view, start, 3).filter((row) => row.text !== '??') : [];
   return lines(
     ...[...before, ...disassembleForward(view, start, count)].flatMap((row) => [
       ...(row.symbol === undefined ? [] : [`${row.symbol}:`]),
-      codeRow(row, row.address === current ? '=> ' : '   '),
+      codeRow(row, row.address === marked ? '=> ' : '   '),
     ]),
   );
 };
@@ -130,6 +138,9 @@ export const lookCommands: readonly Command[] = [
     names: ['disas', 'disassemble'],
     usage: '[LOCATION][, COUNT]',
     help: 'Shows code.',
+    more: [
+      '`disas guest:ADDRESS` shows that of the guest after a VM exit, `disas phys:ADDRESS` that at a physical address.',
+    ],
     complete: completeLocation,
     run: disassemble,
   },
