@@ -4,7 +4,7 @@ import type { FaultRecord, MachineEvent } from '../machine/core/event';
 import type { Machine } from '../machine/pc';
 import { hex } from '../x86/address';
 import { placeText } from './address';
-import { eventText } from './events/kinds';
+import { eventText, eventTitle } from './events/kinds';
 import { explainFault } from './explain';
 import type { Pause } from './run-control';
 import type { Watched } from './watches';
@@ -38,7 +38,14 @@ export const pauseText = (pause: Pause, machine?: Machine): string => {
 const eventPauseText = (event: MachineEvent, machine: Machine | undefined): string =>
   event.kind === 'vmexit' && machine !== undefined ? explainExit(machine, event.vcpu, event) : eventLine(event);
 
-const eventLine = (event: MachineEvent): string => `${event.kind} ${eventText(event)}`;
+/** Failures have words that stand alone; of other events the kind stands before what happened. */
+const eventLine = (event: MachineEvent): string => {
+  if (event.kind === 'vmfail') return eventTitle(event);
+  if (event.kind === 'vmentry-failure') return `VM entry refused, ${eventText(event)}`;
+  return kindAndText(event);
+};
+
+const kindAndText = (event: MachineEvent): string => `${event.kind} ${eventText(event)}`;
 
 const accesses = { read: 'read', write: 'written', change: 'changed' } as const;
 

@@ -144,7 +144,8 @@ export const breakpointCommands: readonly Command[] = [
     help: 'Stops at a place or on an event.',
     more: [
       'WHERE is a line, FILE:LINE, a symbol, an address, phys:ADDRESS, cpu1:ADDRESS, or an event: trap:#PF, irq:0,',
-      'port:0x3f8:w, cr3:w, msr:EFER, pte:ADDRESS, mode, ring, syscall, stale … Conditions may name the fields of the event.',
+      'port:0x3f8:w, cr3:w, msr:EFER, pte:ADDRESS, mode, ring, syscall, stale, vmexit:CPUID, vmentry, vmentry-failure, vmfail:7,',
+      'hypercall:1, vmcs:GUEST_RIP:w … Conditions may name the fields of the event: break vmexit if reason == HLT.',
       'N is 5 or >= 5 (from the fifth time on), == 5, % 5. With log TEXT it prints and goes on; {expressions} are filled in.',
       'break double if ecx == 2        break trap:#PF if cr2 < 0x1000        break start.loop hits % 100 log ecx is {ecx}',
     ],

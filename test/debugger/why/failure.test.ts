@@ -37,6 +37,15 @@ test('a refused entry names the first rule, how many more there are, and lists a
   expect(session.machine.stateHash()).toBe(hash);
 });
 
+test('the stop itself says in words what failed', async () => {
+  const words = async (event: string) => {
+    const { stopped, machine } = await stoppedAt(broken, event);
+    return stopped === undefined ? '' : pauseText(stopped, machine);
+  };
+  expect(await words('vmfail')).toBe('VM-instruction error 7: VM entry with invalid control field(s)');
+  expect(await words('vmentry-failure')).toBe('VM entry refused, controls: control.cr3-target-count');
+});
+
 test('so does one that fails after the exit has happened', async () => {
   const session = await stoppedAt(minimal.replace('dq 0x6820, 2 ', 'dq 0x6820, 0 '), 'vmentry-failure');
   expect(said(session)).toMatch(/the entry fails \(guest-state\): .*GUEST_RFLAGS/);
