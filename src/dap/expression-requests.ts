@@ -13,6 +13,7 @@ import { type Item, itemValue } from '../debugger/item';
 import { readInteger } from '../debugger/machine-options';
 import type { OuterFrame } from '../debugger/name-sources';
 import { environmentOf, queryItem } from '../debugger/query-item';
+import { whyPointedAt } from '../debugger/why/pointed';
 import { BadInput } from '../program/program';
 import type { Context } from './context';
 import { frame, frameOf } from './frames';
@@ -34,10 +35,11 @@ export const expressionHandlers = (context: Context, restart: () => Promise<unkn
         console.frame = outer;
         return converse(context, console, { vcpu, frame: outer }, args.expression);
       }
-      const query = parseQuery(args.expression);
+      const expression = (args.context === 'hover' ? pointedAt(context, vcpu, args) : undefined) ?? args.expression;
+      const query = parseQuery(expression);
       if (query.place !== undefined) throw new BadInput('values can be set in the debug console only');
       const viewer = { session: context.session, vcpu, frame: outer, ...formatOf(context, args.format) };
-      const item = queryItem(viewer, args.expression.trim(), query);
+      const item = queryItem(viewer, expression.trim(), query);
       const shown = answer(context, { vcpu, path: `${args.frameId ?? ''}/=` }, item, args.format);
       return args.context === 'clipboard' ? { ...shown, result: wholeText(context, item, args.format) } : shown;
     },
@@ -80,6 +82,16 @@ interface Seen {
   readonly vcpu: number;
   readonly frame: OuterFrame | undefined;
 }
+
+/** Of the mnemonic of an instruction: why it does what it does. */
+const pointedAt = (
+  context: Context,
+  vcpu: number,
+  { expression, line }: DebugProtocol.EvaluateArguments,
+): string | undefined => {
+  if (context.session.running) return undefined;
+  return whyPointedAt(context.session, vcpu, expression.trim(), line && context.lineFromClient(line));
+};
 
 /** The vCPU of a frame, and what the stack tells of the frame where it is not the innermost. */
 const seenFrom = (context: Context, frameId: number | undefined): Seen => {

@@ -40,6 +40,19 @@ test('`why` is evaluated as an expression and as a command', async () => {
   );
 });
 
+test('pointing at the mnemonic of the instruction that exited, or of the next one, tells why', async () => {
+  const client = await atExit();
+  const [host, , guest] = await client.stack();
+  const hover = async (expression: string, line?: number) =>
+    (await client.request('evaluate', { expression, context: 'hover', ...(line === undefined ? {} : { line }) }))
+      .result;
+  expect(await hover('cpuid')).toContain('VM exit 10 CPUID');
+  expect(await hover('CPUID', guest?.line)).toContain('it always exits');
+  expect(await hover('mov', host?.line)).toContain('no VM exit: the vCPU is in root operation');
+  await expect(hover('cpuid', (guest?.line ?? 0) + 1)).rejects.toThrow('cpuid');
+  await expect(hover('vmxoff')).rejects.toThrow('vmxoff');
+});
+
 test("the guest's frame has the registers of the VMCS, which the panes cannot set, and its own memory", async () => {
   const client = await atExit();
   const [, , guest] = await client.stack();

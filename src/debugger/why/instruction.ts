@@ -161,7 +161,7 @@ const failure = ({ state, vmx }: VirtualCpu): Answer => {
 };
 
 /** The exit of the last step. */
-const lastExit = ({ machine }: Session, { vmx }: VirtualCpu): Exit | undefined => {
+export const lastExit = ({ machine }: Session, { vmx }: VirtualCpu): Exit | undefined => {
   const last = vmx?.lastExit;
   if (last === undefined) return undefined;
   const ago = machine.counters.vtime - last.at;
