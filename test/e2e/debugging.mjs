@@ -1,11 +1,11 @@
 /** What a person does while debugging in the workbench, and what they see. Each waits until it is so, or fails. */
 
 /** Tries again until `seen` shows: the workbench drops what is pressed before it is ready for it. */
-const insist = async (action, seen, attempts = 10) => {
+const insist = async (action, seen, { attempts = 10, patience = 3_000 } = {}) => {
   for (let attempt = 1; ; attempt++) {
     await action();
     try {
-      return await seen.first().waitFor({ timeout: attempt < attempts ? 3_000 : 10_000 });
+      return await seen.first().waitFor({ timeout: attempt < attempts ? patience : 10_000 });
     } catch (error) {
       if (attempt === attempts) throw error;
     }
@@ -66,6 +66,7 @@ export const debuggingOn = (page) => {
     await collapse('Breakpoints');
     await expand('Variables');
   };
+  let started = false;
   const ended = () => toolbar.waitFor({ state: 'hidden' });
   return {
     toolbar,
@@ -180,8 +181,11 @@ export const debuggingOn = (page) => {
       await page.locator('.codicon-debug-breakpoint').first().waitFor();
     },
 
-    /** F5 only opens the view as long as the extension host has not reported its debug types. */
-    start: () => insist(() => page.keyboard.press('F5'), toolbar),
+    /** The first F5 only opens the view if the extension host has not reported its debug types; a second would continue. */
+    async start() {
+      await insist(() => page.keyboard.press('F5'), toolbar, { patience: started ? 15_000 : 3_000 });
+      started = true;
+    },
 
     async stoppedAtLine(line) {
       const marker = page.locator('.debug-top-stack-frame-line').first();

@@ -28,9 +28,11 @@ export const exitsSession = async ({ editor, step, lineOf }) => {
     await editor.unfold('Exit information');
     await editor.shows('EXIT_QUALIFICATION', 'OUT of 1 byte to port 0x3f8');
     await editor.shows('VM_EXIT_REASON', 'IO_INSTRUCTION');
-    await editor.fold('Exit information');
+    await editor.expand('Call Stack');
   });
   await step('tells what changed in the VMCS', async () => {
+    await editor.collapse('Call Stack');
+    await editor.fold('Exit information');
     await editor.filter('VM exit', true, 'reason == IO_INSTRUCTION');
     await editor.press('F5');
     await editor.shows('rax', '0x74');
