@@ -154,13 +154,13 @@ export class FastTables {
 
   /** Forgets the translations of one page of data. */
   dropPage(low: number, high: number): void {
-    const { i32, u32 } = this.memory;
+    const { i32 } = this.memory;
     const at = (low >>> 8) & ((FAST_ENTRIES - 1) << 4);
     for (const bank of this.banks)
       for (const table of [fast.read, fast.write, fast.size + fast.read, fast.size + fast.write]) {
         const word = (bank.fast + table + at) / 4;
         if (i32[word + 1] === (high | 0) && ((i32[word] as number) & ~0xfff) === (low & ~0xfff))
-          u32.fill(0xffffffff, word, word + 4);
+          this.empty(word);
       }
   }
 
@@ -172,10 +172,18 @@ export class FastTables {
     bank.jumps = this.forget(bank.jumps, bank.jumpCaches, JUMP_BANK);
   }
 
+  /** An entry of four words. */
+  private empty(word: number): void {
+    const { u32 } = this.memory;
+    u32[word] = 0xffffffff;
+    u32[word + 1] = 0xffffffff;
+    u32[word + 2] = 0xffffffff;
+    u32[word + 3] = 0xffffffff;
+  }
   private forget(words: number[], at: number, size: number): number[] {
     if (words.length === 0) return words;
     if (words.length > WORTH_REMEMBERING) this.clear(at, size);
-    else for (const word of words) this.memory.u32.fill(0xffffffff, word, word + 4);
+    else for (const word of words) this.empty(word);
     return [];
   }
 
