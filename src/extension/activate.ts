@@ -4,6 +4,7 @@ import * as vscode from 'vscode';
 import { AdapterRelay, type AdapterWorker } from './adapter-relay';
 import { registerDoctor } from './doctor';
 import { configurationForFile, LaunchConfigurations } from './launch-configurations';
+import { registerWhy } from './why';
 
 /** @param startWorker starts the worker in which the machine and its debug adapter live, one for each session */
 export const activateWith = (context: vscode.ExtensionContext, startWorker: () => Promise<AdapterWorker>): void => {
@@ -15,6 +16,7 @@ export const activateWith = (context: vscode.ExtensionContext, startWorker: () =
     },
   });
   registerDoctor(context);
+  registerWhy(context);
   const { DebugConfigurationProviderTriggerKind: trigger } = vscode;
   const configurations = new LaunchConfigurations();
   context.subscriptions.push(

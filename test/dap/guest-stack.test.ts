@@ -35,6 +35,9 @@ test('`why` is evaluated as an expression and as a command', async () => {
   expect(await evaluate("why('last')", 'hover')).toContain('VM exit 10 CPUID');
   expect(await evaluate("why('next')", 'watch')).toContain('root operation');
   expect(await evaluate('why last', 'repl')).toContain('VM exit 10 CPUID');
+  // The evidence that the command of the extension puts below it.
+  const { variablesReference } = await client.request('evaluate', { expression: 'why last', context: 'repl' });
+  expect((await client.rows(variablesReference)).map(({ name }) => name)).toContain('exit reason');
   await expect(client.request('evaluate', { expression: 'why never', context: 'repl' })).rejects.toThrow(
     'why takes last, next',
   );
