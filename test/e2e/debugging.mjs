@@ -134,11 +134,20 @@ export const debuggingOn = (page) => {
         await enter(page.locator('.debug-breakpoints .monaco-inputbox input').first(), text);
       }),
 
-    /** An entry of the menu of a variable, by a click with the other button. */
+    /** An entry of the menu of a variable, by a click with the other button; a menu that has just opened ignores clicks. */
     async variableMenu(name, entry) {
+      const menu = page.locator('.monaco-menu');
       await variable(`${name}, value `).click({ button: 'right' });
-      await page.locator('.monaco-menu .action-label', { hasText: entry }).first().click();
+      for (let open = true; open; open = await menu.isVisible()) {
+        await menu.locator('.action-label', { hasText: entry }).first().click();
+        await menu.waitFor({ state: 'hidden', timeout: 2_000 }).catch(() => {});
+      }
     },
+
+    breakpointShows: (text) =>
+      withBreakpoints(() =>
+        page.locator('.debug-breakpoints .monaco-list-row').filter({ hasText: text }).first().waitFor(),
+      ),
 
     /** Types a line into the debug console. */
     async say(text) {

@@ -33,6 +33,7 @@ export const eventsSession = async ({ editor, step, lineOf }) => {
   await step('breaks when a register changes', async () => {
     await editor.unfold('Registers');
     await editor.variableMenu('rbx', 'Break on Value Change');
+    await editor.breakpointShows('rbx');
     await editor.press('F5');
     await editor.stoppedAtLine(lineBehind('add     ebx, 0x1000'));
     await editor.shows('rbx', '0x40001000');
