@@ -1,8 +1,9 @@
 /** The core as it executes cases: a bare engine, linear addresses mapped one to one, exceptions noted instead of delivered. */
 
 import type { Instruction } from 'iced-x86';
+import type { Architecture } from '../../src/machine/core/architecture';
 import { coreBytes } from '../../src/machine/core/binary';
-import { type Architecture, type Counters, Engine } from '../../src/machine/core/engine';
+import { type Counters, Engine } from '../../src/machine/core/engine';
 import { Fault } from '../../src/machine/core/fault';
 import { Handlers } from '../../src/machine/core/handlers';
 import { access, state as layout, record } from '../../src/machine/core/layout';

@@ -4,9 +4,9 @@
  */
 
 import { Decoder, DecoderOptions, type Instruction } from 'iced-x86';
+import type { Architecture } from './architecture';
 import type { CodeCache } from './code-cache';
 import { bitnessOf, type DecodeMode, decodeMode } from './decoder';
-import type { Architecture } from './engine';
 import type { FastTables } from './fast-tables';
 import type { Fault } from './fault';
 import { access, record, state } from './layout';

@@ -3,47 +3,29 @@
  * between what it cannot do: find or decode code, hand instructions to the privileged architecture, deliver faults.
  */
 
-import type { Instruction } from 'iced-x86';
+import { type Architecture, NO_EXCEPTION } from './architecture';
 import { CodeCache, LONGEST_BLOCK } from './code-cache';
 import { CodeFetch } from './code-fetch';
-import { DataAccess, type Translation, type Watch } from './data-access';
+import { CoreDelivery, type Deliver } from './core-delivery';
+import { DataAccess, type Watch } from './data-access';
 import { Decoder, decodeMode } from './decoder';
 import { decodeModeOf } from './decoding-mode';
 import { FastTables } from './fast-tables';
 import { Fault } from './fault';
 import type { Handlers } from './handlers';
 import { NOTHING_JUDGED } from './judge';
-import { access, record, state, status } from './layout';
+import { record, state, status } from './layout';
 import type { PhysicalMemory } from './physical';
 import { SlowRecords } from './slow-records';
 import { softwareException, transferVector } from './software-exceptions';
-import { throughStack } from './stack-reference';
-import { type CpuState, SS, TR } from './state';
+import { type CpuState, SS } from './state';
 import type { VmcsTransfers } from './vmcs-transfers';
-
-/** What the core asks of the privileged architecture. */
-export interface Architecture extends Translation {
-  /**
-   * Executes an instruction that has no handler. `state.rip` is its own; afterwards the next. False where a VM exit came
-   * instead. @throws Fault
-   */
-  execute(instruction: Instruction): boolean;
-  /** May the core deliver the exception by itself, because nobody intercepts it? An error code of -1: none. */
-  mayDeliver(vector: number, errorCode: number): boolean;
-  /** Delivers an exception; `state.rip` is the faulting instruction's. */
-  deliver(fault: Fault): void;
-  /** Makes the refusal of an instruction's own check, or of a segment limit, from what the core noted. */
-  refusal(vector: number, errorCode: number | undefined, reason: string): Fault;
-  misaligned(low: number, high: number): Fault;
-  /** Does this processor have the instruction? */
-  supports(instruction: Instruction): boolean;
-}
 
 interface Exports extends VmcsTransfers {
   readonly table: WebAssembly.Table;
   run(record: number): number;
   step(record: number): number;
-  deliver(vector: number, errorCode: number, software: number, resume: number): number;
+  readonly deliver: Deliver;
 }
 
 /** Counters that the engine advances, shared by all vCPUs of a machine. */
@@ -54,14 +36,6 @@ export interface Counters {
   repeats: number;
 }
 
-const STACK_FAULT = 12;
-const GENERAL_PROTECTION = 13;
-
-/** Exceptions whose delivery means more than the usual. */
-const slowVectors: ReadonlySet<number> = new Set([1, 2, 8]);
-const PAGE_FAULT = 14;
-/** Vectors from here on are no exceptions but VM exits. */
-const NO_EXCEPTION = 256;
 const RF = 1 << 16;
 
 /** SS.B: the stack pointer is ESP. */
@@ -96,6 +70,7 @@ export class Engine {
   /** Faults delivered so far. */
   deliveries = 0;
   private readonly core: Exports;
+  private readonly delivery: CoreDelivery;
   private readonly slow: SlowRecords;
   private readonly watches = new Map<string, readonly Watch[]>();
   /** Budget at the last entry, while the core runs: where we are is worked out from it. */
@@ -107,7 +82,7 @@ export class Engine {
     private readonly architecture: Architecture,
     readonly counters: Counters,
     module: WebAssembly.Module,
-    private readonly handlers: Handlers,
+    handlers: Handlers,
     code?: CodeCache,
   ) {
     this.tables = new FastTables(cpu.memory, cpu.index);
@@ -124,6 +99,7 @@ export class Engine {
     });
     const instance = new WebAssembly.Instance(module, { host: { memory: cpu.memory.wasm, access: this.data.call } });
     this.core = instance.exports as unknown as Exports;
+    this.delivery = new CoreDelivery(cpu, this.core.deliver, architecture, this.data, this.fetch, handlers);
   }
 
   /** Decoding mode, tables and masks follow the state; to be called when CS, SS, CPL, or a mode may have changed. */
@@ -262,7 +238,7 @@ export class Engine {
       if (why === status.slow || why === status.fault) {
         left -= (cpu.memory.u8[at + record.before] as number) + 1;
         if (why === status.slow) this.executeSlow(at);
-        else this.deliver(this.faultFromCore());
+        else this.deliver(this.delivery.fault());
       } else if (why !== status.jump) {
         if (why === status.stale) this.replace(at);
         else if (why === status.breakpoint) this.passBreakpoint();
@@ -415,7 +391,7 @@ export class Engine {
     const why = this.core.step(at);
     this.leave(why, cpu.getU32(state.record));
     if (why === status.slow) this.executeSlow(at);
-    else if (why === status.fault) this.deliver(this.faultFromCore());
+    else if (why === status.fault) this.deliver(this.delivery.fault());
     else if (why === status.stale) this.replace(at);
   }
 
@@ -430,7 +406,7 @@ export class Engine {
       this.counters.step++;
       this.judged = false;
       const vector = transferVector(instruction);
-      if (vector !== undefined) this.prime(vector);
+      if (vector !== undefined) this.delivery.prime(vector);
       if (cpu.repeating) {
         cpu.repeating = false;
         this.counters.unretired++;
@@ -456,7 +432,7 @@ export class Engine {
     // Events of the delivery count as those of instructions: before their step is done.
     this.counters.step++;
     this.counters.unretired++;
-    this.prime(fault.vector);
+    this.delivery.prime(fault.vector);
     this.judged = false;
     if (this.cpu.segmentsChanged) {
       this.cpu.segmentsChanged = false;
@@ -467,62 +443,16 @@ export class Engine {
 
   /** The usual delivery in 64-bit mode, made by the core from numbers alone; nothing is asked and no reason made. */
   private deliverInCore(): boolean {
-    const { cpu, architecture, data } = this;
+    const { cpu, delivery } = this;
     if (this.beforeDelivery || this.afterSlow || this.fetch.mode !== decodeMode.code64) return false;
-    const own = cpu.getI32(state.faultVector);
-    if (own < 0 && !data.refusedByTranslation) return false;
-    const vector = own < 0 ? architecture.faultVector : own;
-    // A non-canonical address may be a stack fault instead: `refusedAccess` tells.
-    if (slowVectors.has(vector) || (own < 0 && vector === GENERAL_PROTECTION)) return false;
-    const code = own < 0 ? architecture.faultCode : cpu.getI32(state.faultCode);
-    if (vector >= NO_EXCEPTION || !architecture.mayDeliver(vector, code)) return false;
     const rip = this.deliveredInCore === undefined ? 0n : cpu.rip;
-    if (this.core.deliver(vector, code, 0, 1) === 0) return false;
-    if (vector === PAGE_FAULT) {
-      cpu.setU32(state.cr2, architecture.faultLow);
-      cpu.setU32(state.cr2 + 4, architecture.faultHigh);
-    }
-    this.deliveredInCore?.(this.faultFromCore(), rip);
+    if (!delivery.make()) return false;
+    this.deliveredInCore?.(delivery.fault(), rip);
     this.deliveries++;
     this.judged = false;
     this.counters.step++;
     this.counters.unretired++;
     return true;
-  }
-
-  /** After a transfer that the core's routines declined: what they read and write gets into the fast table. */
-  private prime(vector: number | undefined): void {
-    const { cpu } = this;
-    if (this.fetch.mode !== decodeMode.code64 || cpu.getU32(state.observed)) return;
-    const table = cpu.getU64(state.idtrBase);
-    if (vector !== undefined) this.data.prime(table + BigInt(vector * 16), access.read);
-    this.data.prime(cpu.getU64(state.gdtrBase), access.read);
-    const tss = cpu.segmentBase(TR) + 4n;
-    this.data.prime(tss, access.read);
-    const stack = cpu.cpl === 0 ? cpu.rsp : this.data.peek(tss);
-    if (stack === undefined) return;
-    this.data.prime(stack - 8n, access.write);
-    this.data.prime(stack, access.read);
-  }
-
-  private faultFromCore(): Fault {
-    const { cpu } = this;
-    const vector = cpu.getI32(state.faultVector);
-    if (vector < 0) return this.refusedAccess(this.data.fault as Fault);
-    const code = cpu.getI32(state.faultCode);
-    const reason = this.handlers.reasons[cpu.getU32(state.faultReason)] ?? 'unknown';
-    cpu.setU32(state.faultVector, 0xffffffff);
-    return this.architecture.refusal(vector, code < 0 ? undefined : code, reason);
-  }
-
-  /** A non-canonical address is #SS when the access went through SS. */
-  private refusedAccess(fault: Fault): Fault {
-    const { cpu } = this;
-    if (fault.why.rule !== 'linear.canonical' || fault.vector !== GENERAL_PROTECTION) return fault;
-    const instruction = this.fetch.decode(cpu.rip);
-    const stack = throughStack(instruction, cpu.getU64(state.accessAddress), (register) => cpu.gpr(register));
-    instruction.free();
-    return stack ? new Fault(STACK_FAULT, fault.why, fault.errorCode) : fault;
   }
 
   private passBreakpoint(): void {

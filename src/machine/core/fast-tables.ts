@@ -159,8 +159,7 @@ export class FastTables {
     for (const bank of this.banks)
       for (const table of [fast.read, fast.write, fast.size + fast.read, fast.size + fast.write]) {
         const word = (bank.fast + table + at) / 4;
-        if (i32[word + 1] === (high | 0) && ((i32[word] as number) & ~0xfff) === (low & ~0xfff))
-          this.empty(word);
+        if (i32[word + 1] === (high | 0) && ((i32[word] as number) & ~0xfff) === (low & ~0xfff)) this.empty(word);
       }
   }
 

@@ -3,7 +3,7 @@
 import { type Instruction, Mnemonic, Register } from 'iced-x86';
 import { exception } from '../../x86/exceptions';
 import { flagBits, segmentNames } from '../../x86/registers';
-import type { Architecture } from '../core/engine';
+import type { Architecture } from '../core/architecture';
 import type { Shutdown } from '../core/event';
 import { Fault } from '../core/fault';
 import { access, state as layout } from '../core/layout';

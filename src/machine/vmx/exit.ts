@@ -18,7 +18,7 @@ const ENTRY_INFO_VALID = 0x8000_0000;
 export const CR0_KEPT = 0x7ffa_ffd0;
 
 /** VMX-abort indicators. Intel SDM vol. 3, "VMX Aborts". */
-const aborts = { savingMsrs: 1, pdptes: 2, corrupted: 3, loadingMsrs: 4, machineCheck: 5, hostMode: 6 } as const;
+const aborts = { savingMsrs: 1, pdptes: 2, loadingMsrs: 4 } as const;
 
 const {
   VM_EXIT_REASON,
