@@ -11,10 +11,23 @@ const details: Partial<Record<EventKind, (event: Record<string, unknown>) => num
   irq: (event) => event.vector as number,
 };
 
+/** All about one kind. */
+class Kind {
+  readonly counts = new Map<number, number>();
+  listeners: readonly Listener[] = [];
+  quiet: readonly Listener[] = [];
+  readonly detail: ((event: Record<string, unknown>) => number) | undefined;
+
+  constructor(kind: EventKind) {
+    this.detail = details[kind];
+  }
+  count(detail: number, times: number): void {
+    this.counts.set(detail, (this.counts.get(detail) ?? 0) + times);
+  }
+}
+
 export class Events {
-  private readonly counted = new Map<EventKind, Map<number, number>>();
-  private readonly listeners = new Map<EventKind, Listener[]>();
-  private readonly quiet = new Map<EventKind, Listener[]>();
+  private readonly kinds = new Map<EventKind, Kind>();
 
   constructor(
     /** Brings the counts that the core keeps by itself. */
@@ -23,22 +36,28 @@ export class Events {
     private readonly changed: () => void = () => {},
   ) {}
 
+  private of(kind: EventKind): Kind {
+    let known = this.kinds.get(kind);
+    if (known === undefined) {
+      known = new Kind(kind);
+      this.kinds.set(kind, known);
+    }
+    return known;
+  }
+
   /** How often things happened, by kind, then by vector or exit reason (or 0). */
   get counts(): ReadonlyMap<EventKind, ReadonlyMap<number, number>> {
-    this.collect((kind, detail, times) => this.count(kind, detail, times));
-    return this.counted;
+    this.collect((kind, detail, times) => this.of(kind).count(detail, times));
+    return new Map([...this.kinds].flatMap(([kind, { counts }]) => (counts.size > 0 ? [[kind, counts]] : [])));
   }
 
   /** Calls the listener at every event of these kinds. @returns a function that ends the subscription. */
   on(kinds: readonly EventKind[], listener: Listener): () => void {
-    for (const kind of kinds) this.listeners.set(kind, [...(this.listeners.get(kind) ?? []), listener]);
+    const own = kinds.map((kind) => this.of(kind));
+    for (const kind of own) kind.listeners = [...kind.listeners, listener];
     this.changed();
     return () => {
-      for (const kind of kinds) {
-        const left = (this.listeners.get(kind) ?? []).filter((other) => other !== listener);
-        if (left.length > 0) this.listeners.set(kind, left);
-        else this.listeners.delete(kind);
-      }
+      for (const kind of own) kind.listeners = kind.listeners.filter((other) => other !== listener);
       this.changed();
     };
   }
@@ -48,11 +67,11 @@ export class Events {
    * doing, and tells nobody.
    */
   overhear(kinds: readonly EventKind[], listener: Listener): void {
-    for (const kind of kinds) this.quiet.set(kind, [...(this.quiet.get(kind) ?? []), listener]);
+    for (const kind of kinds.map((name) => this.of(name))) kind.quiet = [...kind.quiet, listener];
   }
 
   wanted(kind: EventKind): boolean {
-    return this.listeners.has(kind);
+    return this.of(kind).listeners.length > 0;
   }
 
   /** Counts the event; makes and sends it only while somebody listens or its detail is counted. */
@@ -63,24 +82,16 @@ export class Events {
     /** By what it is counted, where that is known without making the event. */
     known?: number,
   ): void {
-    const detail = known === undefined ? details[kind] : undefined;
-    const listeners = this.listeners.get(kind);
-    const quiet = this.quiet.get(kind);
-    const event = detail || listeners || quiet ? make() : undefined;
-    this.count(kind, detail && event ? detail(event) : (known ?? 0));
-    if (!event || (!listeners && !quiet)) return;
+    const own = this.of(kind);
+    const { listeners, quiet } = own;
+    const detail = known === undefined ? own.detail : undefined;
+    const heard = listeners.length > 0 || quiet.length > 0;
+    const event = detail !== undefined || heard ? make() : undefined;
+    own.count(detail !== undefined && event !== undefined ? detail(event) : (known ?? 0), 1);
+    if (event === undefined || !heard) return;
     const whole = { kind, ...position(), ...event } as unknown as MachineEvent;
-    for (const listener of quiet ?? []) listener(whole);
-    for (const listener of listeners ?? []) listener(whole);
-  }
-
-  private count(kind: EventKind, detail: number, times = 1): void {
-    let counts = this.counted.get(kind);
-    if (!counts) {
-      counts = new Map();
-      this.counted.set(kind, counts);
-    }
-    counts.set(detail, (counts.get(detail) ?? 0) + times);
+    for (const listener of quiet) listener(whole);
+    for (const listener of listeners) listener(whole);
   }
 
   /** How often a kind happened. */

@@ -19,6 +19,7 @@ import { exception } from '../../x86/exceptions';
 import { flagBits } from '../../x86/registers';
 import { access, state as layout } from '../core/layout';
 import { CS, DS, SS } from '../core/state';
+import { byNumber } from './by-number';
 import { type ControlRegister, clts, lmsw, readControlRegister, smsw, writeControlRegister } from './control-registers';
 import type { Cpu } from './cpu';
 import { cpuid } from './cpuid';
@@ -179,7 +180,7 @@ const monitored = (cpu: Cpu, instruction: Instruction): bigint => {
   return segmentAddress(cpu, segment, readRegister(cpu, instruction.op0Register || Register.RAX), 1, false);
 };
 
-const rows = new Map<Mnemonic, Row>([
+const rows = byNumber<Row>([
   [Mnemonic.Mov, mov],
   [Mnemonic.Pop, pop],
   [Mnemonic.Lds, loadPointer(3)],
@@ -247,7 +248,7 @@ const rows = new Map<Mnemonic, Row>([
 ]);
 
 /** These set RIP themselves. */
-const transfers = new Map<Mnemonic, Row>([
+const transfers = byNumber<Row>([
   [Mnemonic.Jmp, jump],
   [Mnemonic.Call, call],
   [Mnemonic.Retf, farRet],
@@ -308,19 +309,17 @@ const features = new Map<CpuidFeature, string>([
   [CpuidFeature.SMAP, 'smap'],
   [CpuidFeature.VMX, 'vmx'],
 ]);
-const neededFeature = new Map<Code, string | undefined>();
+const neededFeature: (string | null)[] = [];
 
 /** The feature of x86/cpuid.ts that an instruction needs, if it is not in every x86-64 processor. */
 const featureOf = (instruction: Instruction): string | undefined => {
   const { code } = instruction;
-  if (!neededFeature.has(code)) {
-    const needed = Array.from(instruction.cpuidFeatures(), (feature) => features.get(feature as CpuidFeature));
-    neededFeature.set(
-      code,
-      needed.find((name) => name !== undefined),
-    );
-  }
-  return neededFeature.get(code);
+  const known = neededFeature[code];
+  if (known !== undefined) return known ?? undefined;
+  const needed = Array.from(instruction.cpuidFeatures(), (feature) => features.get(feature as CpuidFeature));
+  const name = needed.find((one) => one !== undefined);
+  neededFeature[code] = name ?? null;
+  return name;
 };
 
 /** Does this processor have the instruction? */
@@ -330,7 +329,8 @@ export const supportsInstruction = (cpu: Cpu, instruction: Instruction): boolean
 };
 
 /** Is there a row for it? What has none, and no definition in the core either, is #UD. */
-export const isSlow = ({ mnemonic }: Instruction): boolean => transfers.has(mnemonic) || rows.has(mnemonic);
+export const isSlow = ({ mnemonic }: Instruction): boolean =>
+  transfers[mnemonic] !== undefined || rows[mnemonic] !== undefined;
 
 const LONGEST = 15;
 const PREFIXES: ReadonlySet<number> = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]);
@@ -395,12 +395,12 @@ export const executeSlow = (cpu: Cpu, instruction: Instruction): void => {
   const next = state.rip + BigInt(instruction.length);
   const nextRip = modeOf(state) === LONG ? BigInt.asUintN(64, next) : BigInt.asUintN(32, next);
   if (!supportsInstruction(cpu, instruction)) refuseMissing(cpu, instruction);
-  const transfer = transfers.get(instruction.mnemonic);
+  const transfer = transfers[instruction.mnemonic];
   if (transfer) {
     transfer(cpu, instruction, nextRip);
     return;
   }
-  const row = rows.get(instruction.mnemonic);
+  const row = rows[instruction.mnemonic];
   if (!row) return refuseMissing(cpu, instruction);
   row(cpu, instruction, nextRip);
   // A repeated port instruction that has more to do stays where it is.

@@ -1,6 +1,7 @@
 /** Which instruction exits: one table over all rows. */
 
-import type { Instruction, Mnemonic } from 'iced-x86';
+import type { Instruction } from 'iced-x86';
+import { byNumber } from '../../cpu/by-number';
 import type { Exit } from '../../cpu/virtualization';
 import type { Vmx } from '../vmx';
 import { bitmapIntercepts } from './bitmaps';
@@ -9,7 +10,7 @@ import { registerIntercepts } from './control-registers';
 import type { Intercept } from './intercept';
 import { pauseIntercepts } from './pause';
 
-const intercepts: ReadonlyMap<Mnemonic, Intercept> = new Map([
+const intercepts = byNumber<Intercept>([
   ...controlIntercepts,
   ...registerIntercepts,
   ...bitmapIntercepts,
@@ -18,4 +19,4 @@ const intercepts: ReadonlyMap<Mnemonic, Intercept> = new Map([
 
 /** The exit that an instruction causes instead of being executed. @throws Fault that has priority over it */
 export const interceptOf = (vmx: Vmx, instruction: Instruction): Exit | undefined =>
-  intercepts.get(instruction.mnemonic)?.(vmx, instruction);
+  intercepts[instruction.mnemonic]?.(vmx, instruction);
