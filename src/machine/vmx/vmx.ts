@@ -474,8 +474,10 @@ export class Vmx implements Virtualization {
   private saveTimer(vmcs: Vmcs): void {
     if (!(this.controls.exit & control.saveTimer)) return;
     const unit = 2 ** this.timerRate;
-    const left = this.timerDeadline / unit - Math.floor(this.host.now() / unit);
-    vmcs.put(VMX_PREEMPTION_TIMER_VALUE, Math.max(0, left), 0);
+    const left = Math.max(0, this.timerDeadline / unit - Math.floor(this.host.now() / unit));
+    if (vmcs.low(VMX_PREEMPTION_TIMER_VALUE) === left) return;
+    vmcs.put(VMX_PREEMPTION_TIMER_VALUE, left, 0);
+    this.stamp(vmcs, 'VMX_PREEMPTION_TIMER_VALUE', 'exit');
   }
 
   /** VMXOFF, INIT, reset: VMX operation ends; the VMCSs stay active where they are. */

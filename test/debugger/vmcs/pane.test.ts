@@ -7,7 +7,9 @@ import { parseExpression } from '../../../src/debugger/expression/parser';
 import { scopesOf } from '../../../src/debugger/inspect/scopes';
 import type { Item } from '../../../src/debugger/item';
 import type { Session } from '../../../src/debugger/session';
+import { control } from '../../../src/machine/vmx/control-bits';
 import { fieldIndex, fieldNames } from '../../../src/x86/vmx/fields';
+import { hypervisor } from '../../machine/vmx/hypervisor';
 import { debug } from '../guest-session';
 import { itemAt } from '../inspect/tree';
 
@@ -88,6 +90,20 @@ test('what was changed in the region in memory meanwhile was written by loading 
   expect(base.bits).toBe(1n);
   expect(part(base, 'written by')?.meaning).toMatch(/^loaded from its region in memory at 0x/);
   expect(part(itemAt(session, 'VMCS', 'Host state', 'HOST_RIP'), 'written by')?.meaning).toMatch(/^VMWRITE at 0x/);
+});
+
+test('the timer that an exit saves was written by that exit', async () => {
+  const session = await atExit(
+    hypervisor({
+      pin: control.preemptionTimer,
+      exit: control.saveTimer,
+      fields: { VMX_PREEMPTION_TIMER_VALUE: 1000 },
+      guest: `${'nop\n'.repeat(100)} cpuid`,
+    }),
+  );
+  const timer = itemAt(session, 'VMCS', 'Guest state', 'VMX_PREEMPTION_TIMER_VALUE');
+  expect(timer.bits).toBeLessThan(1000n);
+  expect(part(timer, 'written by')?.meaning).toMatch(/^a VM exit at 0x/);
 });
 
 test('controls are told bit by bit, with what the processor allows', async () => {
