@@ -65,7 +65,7 @@ const portAccess = (qualification: bigint): string => {
 const msrAccess = (name: string, { cause }: Exit): string => {
   if (cause.value === undefined) return name;
   const known = msrAt(Number(cause.value));
-  return `${name} of ${known === undefined ? '' : `${known.name} `}(${hex(cause.value)})`;
+  return `${name} of ${known === undefined ? `MSR ${hex(cause.value)}` : `${known.name} (${hex(cause.value)})`}`;
 };
 
 const rights = (mask: number): string => {

@@ -49,6 +49,7 @@ describe.each(rows.map((row) => [row.name, row] as const))('%s', (_, row) => {
     const text = explainExit(session.machine, 0, pause.event);
     expect(text).toContain(`${exitReasons[reason].number} ${reason}`);
     expect(text).toContain(decides === undefined ? 'it always exits' : nameOf(decides));
+    if (rule === 'msr.outside-bitmap') expect(text).toContain(' of MSR 0x');
     if (BITMAPS.has(rule)) expect(text).toContain(bitText(pause.event.cause, 1));
     expect(whyLast(session, 0).text).toBe(text);
   });
