@@ -63,6 +63,8 @@ test('lines that nobody understands are reported with their numbers', () => {
   expect(problems.map(({ says }) => says)).toEqual(['not understood: e1000e 0000:00:19.0: a line of another driver']);
   const text = readDump('GUEST_CR0 = 0x21\nGUEST_CR9 = 1\n');
   expect(text.problems).toMatchObject([{ line: 2 }]);
+  const { title } = doctorDump('GUEST_CR0 = 0x21\n', presetNamed('haswell') as Preset);
+  expect(title).toMatch(/^A VMCS as text, 1 field, judged for/);
 });
 
 test('a text without a VMCS is refused in one line', () => {

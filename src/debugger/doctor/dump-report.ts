@@ -36,11 +36,12 @@ export const doctorDump = (text: string, preset: Preset): DumpReport => {
     );
   }
   const report = diagnose(dumpFacts(dump.fields, preset));
+  const size = dump.fields.size === 1 ? '1 field' : `${dump.fields.size} fields`;
   const missing = (name: FieldName): boolean => !dump.fields.has(name);
   return {
     dump,
     report,
-    title: `${dump.form === 'text' ? 'A VMCS as text' : `A VMCS dump of ${dump.form}`}, ${dump.fields.size} fields, judged for ${preset.title}.`,
+    title: `${dump.form === 'text' ? 'A VMCS as text' : `A VMCS dump of ${dump.form}`}, ${size}, judged for ${preset.title}.`,
     decoded: decodedLines(dump.fields),
     findings: reportLines(report, { missing }),
   };
