@@ -60,7 +60,7 @@ describe.each(withVmx)('$name', ({ name, real }) => {
   });
 });
 
-test('the generations differ where the issue says they do', () => {
+test('the generations differ in controls, in capabilities of EPT, and in physical-address width', () => {
   const bit = (name: string, msr: CapabilityMsr, number: number) =>
     Number(((shownBy(name)[msr] as bigint) >> BigInt(number)) & 1n);
   const row = (name: string) => ({
