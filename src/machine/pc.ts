@@ -10,7 +10,6 @@ import { Boundaries } from './boundaries';
 import { Breakpoints } from './breakpoints';
 import type { Counters } from './core/engine';
 import type { EventKind } from './core/event';
-import type { Fault } from './core/fault';
 import { Handlers } from './core/handlers';
 import { state as layout } from './core/layout';
 import { CoreMemory } from './core/memory';
@@ -21,10 +20,12 @@ import { createDevices, type Devices } from './devices/board-devices';
 import type { FwCfgFile } from './devices/fw-cfg';
 import { EntryWatch } from './entry-watch';
 import { Events } from './events';
+import { type AskFault, FaultStops } from './fault-stops';
 import { type Input, InputLog } from './history/input-log';
 import { type Snapshot, Snapshots } from './history/snapshot';
 import { applyInput } from './input';
 import { Natives } from './native';
+import { Progress } from './progress';
 import { nextSeed, randomOf } from './random';
 import { endings, type Stop, type WatchStop } from './stop';
 import { deviceSpaceOf, type Surrounding, surroundingsOf } from './surroundings';
@@ -69,10 +70,6 @@ type Saved = Readonly<{
   cursor: number;
 }>;
 
-const NOTHING_TOLD = { step: -1, vcpu: -1, vector: -1 };
-/** Steps without a retired instruction or a REP iteration after which a run is given up. */
-const PATIENCE = 1_000_000;
-
 export class Machine implements Surrounding {
   readonly memory: CoreMemory;
   readonly physical: PhysicalMemory;
@@ -97,7 +94,7 @@ export class Machine implements Surrounding {
   readonly memoryBytes: number;
   /** Native code of the board: the BIOS, where a program's start has one. */
   natives = new Natives();
-  private faultStop: ((vcpu: number, fault: Fault) => boolean) | undefined;
+  private readonly faults: FaultStops;
   /** Who takes turns, and whose it is. */
   readonly turns: Turns;
 
@@ -110,13 +107,10 @@ export class Machine implements Surrounding {
   private extraTime = 0;
   private nextEvent = 0;
   private random: bigint;
-  private progressStep = 0;
-  private progressMark = 0;
+  private readonly progress = new Progress();
   private stopRequest: Stop | undefined;
   private prepared: Prepared | undefined;
   private readonly snapshots: Snapshots<Saved>;
-  /** A fault at which the run stopped, and which is not to be told again when going on. */
-  private told = NOTHING_TOLD;
   /** Asked after a step in which only `requestStop` was called: false goes on. */
   confirmStop: (() => boolean) | undefined;
 
@@ -150,6 +144,11 @@ export class Machine implements Surrounding {
     }
     this.cpus = cpus;
     this.breakpoints = new Breakpoints(cpus, this.memory, handlers.leaver('breakpoint'), (stop) => this.stop(stop));
+    this.faults = new FaultStops(
+      cpus,
+      () => this.steps.step,
+      (stop) => this.stop(stop),
+    );
     this.watches = new Watches(
       cpus,
       this.physical,
@@ -314,7 +313,7 @@ export class Machine implements Surrounding {
       const stop = this.wantedStop();
       if (stop !== undefined) return stop;
       if (confirmed) return watched;
-      if (this.isStuck()) return { reason: 'no-progress', vcpu: vcpu.index };
+      if (this.progress.isMissing(this.steps)) return { reason: 'no-progress', vcpu: vcpu.index };
       if (enough?.()) break;
     }
     return { reason: 'limit' };
@@ -336,15 +335,6 @@ export class Machine implements Surrounding {
     if (this.cpus.length > 1) this.turns.spend(this.steps.step - before);
   }
 
-  private isStuck(): boolean {
-    const done = this.steps.step - this.steps.unretired + this.steps.repeats;
-    if (done !== this.progressMark) {
-      this.progressMark = done;
-      this.progressStep = this.steps.step;
-    }
-    return this.steps.step - this.progressStep >= PATIENCE;
-  }
-
   /** One step of native code, to be done: its work, RIP, and the time beyond a step's tick that it takes. */
   private nativeAction(vcpu: VirtualCpu, physical: number): (() => void) | undefined {
     const action = this.natives.at(physical);
@@ -357,22 +347,8 @@ export class Machine implements Surrounding {
   }
 
   /** Asked before a fault is delivered; true stops before the delivery. */
-  get stopOnFault(): ((vcpu: number, fault: Fault) => boolean) | undefined {
-    return this.faultStop;
-  }
-  set stopOnFault(ask: ((vcpu: number, fault: Fault) => boolean) | undefined) {
-    this.faultStop = ask;
-    for (const { engine, index } of this.cpus)
-      engine.beforeDelivery = ask && ((fault) => this.beforeDelivery(index, fault));
-  }
-
-  private beforeDelivery(vcpu: number, fault: Fault): boolean {
-    const { told, steps } = this;
-    if (told.step === steps.step && told.vcpu === vcpu && told.vector === fault.vector) return false;
-    if (!this.stopOnFault?.(vcpu, fault)) return false;
-    this.told = { step: steps.step, vcpu, vector: fault.vector };
-    this.stop({ reason: 'fault', vcpu, fault });
-    return true;
+  set stopOnFault(ask: AskFault | undefined) {
+    this.faults.ask(ask);
   }
 
   /** What the display shows in text mode, row by row. */
@@ -395,13 +371,13 @@ export class Machine implements Surrounding {
   }
   restore(snapshot: Snapshot<Saved>): void {
     const saved = this.snapshots.restore(snapshot, this.cpus, this.devices.all);
-    this.told = NOTHING_TOLD;
+    this.faults.forget();
     Object.assign(this.steps, saved.steps);
     this.extraTime = saved.extraTime;
     this.turns.restore(saved.turns);
     this.random = saved.random;
     this.log.cursor = saved.cursor;
-    this.progressStep = this.steps.step;
+    this.progress.restart(this.steps);
     this.nextEvent = 0;
     for (const vcpu of this.cpus) {
       vcpu.engine.judged = false;

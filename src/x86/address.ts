@@ -17,3 +17,6 @@ export const physical = (value: bigint | number): PhysicalAddress => BigInt(valu
 
 /** `0x` and hexadecimal digits, no separators: the one way integers are shown. */
 export const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
+
+/** 64 bits of two halves, signed or unsigned. */
+export const fromHalves = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);

@@ -7,6 +7,7 @@
  * do so, and a page fault must not come from a stale entry for ever). A cached translation that allows it is used, stale or not.
  */
 
+import { fromHalves } from '../../x86/address';
 import { CR0, CR4, EFER } from '../../x86/control-registers';
 import type { PagingRule } from '../../x86/rules/paging';
 import { Fault } from '../core/fault';
@@ -17,6 +18,7 @@ import { EptWalk, ep4taOf, eptAccess } from './ept';
 import { eptExit } from './ept-exit';
 import { PageWalk, pageBytes, right } from './page-walk';
 import { currentPcid } from './pcid';
+import { eptRights, StaleTranslations } from './stale-translations';
 import { NO_EPT, Tlb } from './tlb';
 import { type Exit, VM_EXIT, VmExit } from './virtualization';
 import { verdict } from './walk-verdict';
@@ -55,7 +57,7 @@ export class Paging {
 
   private readonly keep: boolean;
   private readonly walk: PageWalk;
-  private readonly look: PageWalk;
+  private readonly stale: StaleTranslations;
   private readonly state;
   private who: Accessor = 0;
 
@@ -67,7 +69,7 @@ export class Paging {
     this.tlb = new Tlb(cpu.state);
     this.keep = options.tlb !== 'none';
     this.walk = new PageWalk(cpu.state, cpu.physical, cpu.model);
-    this.look = new PageWalk(cpu.state, cpu.physical, cpu.model, true);
+    this.stale = new StaleTranslations(cpu);
   }
 
   /**
@@ -92,7 +94,7 @@ export class Paging {
       const { rights, page } = this.tlb;
       if (this.refusal(rights, kind, who) === undefined) {
         if ((!write || rights & right.dirty) && !this.eptRefuses(rights, kind)) {
-          if (this.checkStale) this.compare(low, high, page, rights);
+          if (this.checkStale) this.stale.compare(low, high, page, rights);
           this.page = page;
           this.rights = rights;
           return page * 4096 + (low & 0xfff);
@@ -151,7 +153,7 @@ export class Paging {
     this.rights = rights;
     if (this.keep) this.fill(low, high, kind === access.execute, page, rights);
     // It may come from a guest-physical mapping that is stale.
-    if (this.keep && this.checkStale) this.compare(low, high, this.page, rights);
+    if (this.keep && this.checkStale) this.stale.compare(low, high, this.page, rights);
     return host;
   }
 
@@ -167,7 +169,7 @@ export class Paging {
       ept.cache.evicted = false;
       this.cpu.translationsDropped();
     }
-    if (this.keep && this.checkStale) this.compare(guest, 0, this.page, this.rights);
+    if (this.keep && this.checkStale) this.stale.compare(guest, 0, this.page, this.rights);
     return host;
   }
 
@@ -186,7 +188,7 @@ export class Paging {
     const { ept, tlb } = this;
     if (ept === undefined) return -1;
     if (this.keep && tlb.dropPage(low, high)) this.cpu.translationsDropped();
-    this.eptExit = eptExit(ept, { guest, linear: join(low, high), kind, final });
+    this.eptExit = eptExit(ept, { guest, linear: fromHalves(low, high), kind, final });
     this.refuse(VM_EXIT, 0, low, high, undefined);
     return -1;
   }
@@ -281,7 +283,7 @@ export class Paging {
   private useEpt(walk: EptWalk | undefined, look: EptWalk | undefined): void {
     this.ept = walk;
     this.walk.ept = walk;
-    this.look.ept = look;
+    this.stale.ept = look;
   }
 
   private fill(low: number, high: number, instruction: boolean, base: number, rights: number): void {
@@ -289,11 +291,11 @@ export class Paging {
     const physical = base + (low & (pageBytes(rights) - 1) & 0xfffff000);
     tlb.fill(instruction, low, high, base, rights);
     if (tlb.evicted) {
-      if (tlb.evictedSize === 0) this.cpu.translationsDropped(join(tlb.evictedLow, tlb.evictedHigh), instruction);
+      if (tlb.evictedSize === 0) this.cpu.translationsDropped(fromHalves(tlb.evictedLow, tlb.evictedHigh), instruction);
       else this.cpu.translationsDropped();
     }
     this.cpu.surroundings.emit('tlb-fill', () => ({
-      linear: join(low & 0xfffff000, high),
+      linear: fromHalves(low & 0xfffff000, high),
       physical: BigInt(physical),
     }));
   }
@@ -364,7 +366,7 @@ export class Paging {
   }
   private makeFault(): Fault {
     const { faultVector, faultCode, faultLow, faultHigh, refusedBy } = this;
-    const address = join(faultLow, faultHigh);
+    const address = fromHalves(faultLow, faultHigh);
     if (faultVector === VM_EXIT) return new VmExit(this.eptExit as Exit);
     if (refusedBy === undefined) return new Fault(faultVector, { rule: 'linear.canonical', linear: address }, 0);
     return new Fault(faultVector, verdict(this.walk, refusedBy, address), faultCode, address);
@@ -382,32 +384,6 @@ export class Paging {
       (rule === 'walk.reserved' ? 8 : 0) |
       (kind === access.execute && fetchTold ? 16 : 0)
     );
-  }
-
-  private compare(low: number, high: number, page: number, rights: number): void {
-    const fresh = this.freshly(low, high);
-    // A dirty bit that software cleared is only noticed at the next walk: that is stale too. Page size is not.
-    const mask = COMPARED | (rights & right.dirty) | (~rights & right.eptClean);
-    if (fresh !== undefined && fresh.page === page && ((fresh.rights ^ rights) & mask) === 0) return;
-    this.cpu.surroundings.emit('stale', () => ({
-      linear: join(low, high),
-      cached: BigInt(page) * 4096n,
-      cachedRights: rights,
-      fresh: fresh === undefined ? null : BigInt(fresh.page) * 4096n,
-      freshRights: fresh?.rights ?? null,
-    }));
-  }
-
-  /** What the tables say now: the guest's own, and EPT's behind them. */
-  private freshly(low: number, high: number): { readonly page: number; readonly rights: number } | undefined {
-    const { look } = this;
-    const paged = (this.state.getU32(state.cr0) & CR0.PG) !== 0;
-    if (paged && look.descend(low, high) !== undefined) return undefined;
-    const guest = paged ? look.base + (low & (pageBytes(look.rights) - 1) & 0xfffff000) : (low & 0xfffff000) >>> 0;
-    const rights = paged ? look.rights : right.write | right.user | right.dirty;
-    if (look.ept === undefined) return { page: guest / 4096, rights };
-    const host = look.ept.translate(guest, 0);
-    return host < 0 ? undefined : { page: host / 4096, rights: rights | eptRights(look.ept) };
   }
 
   // Invalidations. Each also drops what was derived.
@@ -485,18 +461,7 @@ export class Paging {
 /** Kinds of access by `AccessKind`: a probe is a write. */
 const eptKinds = [eptAccess.read, eptAccess.write, eptAccess.write, eptAccess.execute] as const;
 
-const eptRights = ({ rights, dirty }: EptWalk): number =>
-  (rights & eptAccess.read ? 0 : right.eptNoRead) |
-  (rights & eptAccess.write ? 0 : right.eptNoWrite) |
-  (rights & eptAccess.execute ? 0 : right.eptNoExecute) |
-  (dirty ? 0 : right.eptClean);
-
-/** What makes a translation another one. */
-const COMPARED =
-  right.write | right.user | right.noExecute | right.global | right.eptNoRead | right.eptNoWrite | right.eptNoExecute;
-
 const halves = (linear: bigint): [number, number] => [
   Number(linear & 0xffffffffn),
   Number((linear >> 32n) & 0xffffffffn),
 ];
-const join = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);

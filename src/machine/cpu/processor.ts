@@ -1,6 +1,7 @@
 /** One processor as the core sees it: translation, delivery, and the instructions that have no handler. */
 
 import { type Instruction, Mnemonic, Register } from 'iced-x86';
+import { fromHalves } from '../../x86/address';
 import { exception } from '../../x86/exceptions';
 import { flagBits, segmentNames } from '../../x86/registers';
 import type { Architecture } from '../core/architecture';
@@ -129,8 +130,7 @@ export class Processor implements Architecture {
   }
 
   misaligned(low: number, high: number): Fault {
-    const linear = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-    return new Fault(exception.AC, { rule: 'alignment', linear }, 0);
+    return new Fault(exception.AC, { rule: 'alignment', linear: fromHalves(low, high) }, 0);
   }
 
   supports(instruction: Instruction): boolean {
