@@ -16,6 +16,7 @@ import type { Machine } from '../machine/pc';
 import type { Stop } from '../machine/stop';
 import { factsOf } from '../machine/vmx/facts';
 import { presets } from '../x86/presets';
+import { isOfEntryRules } from '../x86/vmx/instruction-errors';
 import { DiskFiles } from './files-node';
 import type { Arguments } from './options';
 import { writeOrComplain } from './result';
@@ -23,8 +24,6 @@ import { writeOrComplain } from './result';
 /** A program that has not come to an end by then is stopped. */
 const MOST_INSTRUCTIONS = 20_000_000;
 const BROKEN = 1;
-/** VM-instruction errors that come from the rules of VM entry. */
-const BY_RULES: ReadonlySet<number> = new Set([7, 8]);
 
 interface Launch {
   readonly cpu: string;
@@ -71,7 +70,7 @@ const launch = async (path: string, cpu: string): Promise<Launch> => {
   machine.events.on(['vmentry', 'vmentry-failure', 'vmfail'], (event) => {
     if (event.kind === 'vmentry') entries++;
     else if (event.kind === 'vmentry-failure') failed ??= failureOf(machine, event);
-    else if (event.kind === 'vmfail' && !BY_RULES.has(event.error) && !errors.has(event.error))
+    else if (event.kind === 'vmfail' && !isOfEntryRules(event.error) && !errors.has(event.error))
       errors.set(event.error, explainFailure(session, event).text);
   });
   const { outcome, stop } = await run(machine);

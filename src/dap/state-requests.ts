@@ -1,13 +1,13 @@
 /** What stands where: threads, stack, scopes, variables, and why it stopped. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { failedEntryLines } from '../debugger/doctor/failed-entry';
 import { eventTitle } from '../debugger/events/kinds';
 import { explainFault, sectionOf, vectorName, vectorTitle } from '../debugger/explain';
 import { scopesOf, scopesOfFrame } from '../debugger/inspect/scopes';
 import type { Item, Radix } from '../debugger/item';
 import { pauseText, shutdownLinesOf } from '../debugger/session';
 import { liveVcpus, modeAndRing } from '../debugger/vcpu-view';
+import { eventReport } from '../debugger/why/event-report';
 import { shutdownKind } from '../debugger/why/shutdown';
 import type { MachineEvent } from '../machine/core/event';
 import { BadInput } from '../program/program';
@@ -88,7 +88,7 @@ export const stateHandlers = (context: Context): Handlers => ({
     if (pause === undefined) throw new BadInput('the machine is running');
     const description = pauseText(pause, context.session.machine);
     if (pause.reason === 'event') {
-      const report = failedEntryLines(context.session, pause.event).join('\n');
+      const report = eventReport(context.session, pause.event).join('\n');
       return {
         exceptionId: eventTitle(pause.event),
         description,

@@ -1,11 +1,11 @@
 /** How a pause is told to the client, or the end of the program. */
 
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { failedEntryLines } from '../debugger/doctor/failed-entry';
 import { eventTitle } from '../debugger/events/kinds';
 import { vectorName } from '../debugger/explain';
 import type { Pause } from '../debugger/run-control';
 import { pauseText, shutdownLinesOf } from '../debugger/session';
+import { eventReport } from '../debugger/why/event-report';
 import { shutdownKind } from '../debugger/why/shutdown';
 import type { EventKind } from '../machine/core/event';
 import type { Context } from './context';
@@ -22,7 +22,7 @@ export const announce = (context: Context, pause: Pause = { reason: 'pause', vcp
   if (pause.reason === 'ending' && pause.stop?.reason === 'triple-fault')
     context.noteGroup([`${shutdownKind(pause.stop)}:`, ...shutdownLinesOf(pause)]);
   if (pause.reason === 'event') {
-    const report = failedEntryLines(context.session, pause.event);
+    const report = eventReport(context.session, pause.event);
     if (report.length > 0) context.noteGroup(report);
   }
   if (

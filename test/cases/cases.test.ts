@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { failedEntryLines } from '../../src/debugger/doctor/failed-entry';
 import { doctorLive } from '../../src/debugger/doctor/live';
 import { watchLints } from '../../src/debugger/lints/watch';
+import { eventReport } from '../../src/debugger/why/event-report';
 import { whyLast, whyNext } from '../../src/debugger/why/instruction';
 import { control } from '../../src/machine/vmx/control-bits';
 import { boot } from '../guest';
@@ -21,7 +21,7 @@ describe('entries that fail', () => {
     if (pause.reason !== 'event' || pause.event.kind !== 'vmentry-failure')
       throw new Error(`it entered: ${pause.reason}`);
     expect(pause.event.rule).toBe(rule);
-    expect(failedEntryLines(session, pause.event).join('\n')).toContain(`1. ${rule} (`);
+    expect(eventReport(session, pause.event).join('\n')).toContain(`1. ${rule} (`);
     expect(doctorLive(session, 0).findings.map((finding) => finding.rule.id)).toEqual([rule, ...also]);
     if (enters === undefined) return;
     const other = await start(spec, enters);

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { doctorDump } from '../../src/debugger/doctor/dump-report';
-import { failedEntryLines } from '../../src/debugger/doctor/failed-entry';
 import { doctorLive } from '../../src/debugger/doctor/live';
 import { vmxonFindings } from '../../src/debugger/doctor/vmxon';
 import type { Pause } from '../../src/debugger/run-control';
 import type { Session } from '../../src/debugger/session';
 import { writeVmcsText } from '../../src/debugger/vmcs/text';
+import { eventReport } from '../../src/debugger/why/event-report';
 import type { Preset } from '../../src/x86/cpuid';
 import { presetNamed } from '../../src/x86/presets';
 import { debug } from '../debugger/guest-session';
@@ -23,7 +23,7 @@ const stopped = async (from: string, to: string, at: string): Promise<{ session:
 
 const reportOf = (session: Session, pause: Pause): string => {
   if (pause.reason !== 'event') throw new Error(`stopped by ${pause.reason}`);
-  return failedEntryLines(session, pause.event).join('\n');
+  return eventReport(session, pause.event).join('\n');
 };
 
 test('a failed entry tells every broken rule with values, writers and edits', async () => {

@@ -4,12 +4,12 @@ import type { Output } from '../../debugger/console/command';
 import { Console } from '../../debugger/console/console';
 import { codeRow } from '../../debugger/console/look-commands';
 import { disassembleOne } from '../../debugger/disassemble';
-import { failedEntryLines } from '../../debugger/doctor/failed-entry';
 import type { Ending } from '../../debugger/endings';
 import { pauseText, shutdownLinesOf } from '../../debugger/pause-text';
 import type { Pause } from '../../debugger/run-control';
 import { Session, type SessionOptions } from '../../debugger/session';
 import { currentAddress } from '../../debugger/vcpu-view';
+import { eventReport } from '../../debugger/why/event-report';
 import { shutdownKind } from '../../debugger/why/shutdown';
 import { BadInput } from '../../program/program';
 import { writeOrComplain } from '../result';
@@ -112,7 +112,7 @@ export class Terminal {
       return {
         lines: [
           ...(pause.reason === 'step' ? [] : [pauseText(pause, this.current.machine)]),
-          ...(pause.reason === 'event' ? failedEntryLines(this.current, pause.event) : []),
+          ...(pause.reason === 'event' ? eventReport(this.current, pause.event) : []),
           ...(await this.whereabouts()),
         ],
       };

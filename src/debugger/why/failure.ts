@@ -7,7 +7,7 @@ import type { VirtualCpu } from '../../machine/virtual-cpu';
 import { revisionOf } from '../../machine/vmx/region';
 import { hex, linear } from '../../x86/address';
 import { fieldNames, vmcsFields } from '../../x86/vmx/fields';
-import { instructionErrors } from '../../x86/vmx/instruction-errors';
+import { instructionErrors, isOfEntryRules } from '../../x86/vmx/instruction-errors';
 import { doctorLive } from '../doctor/live';
 import { vmxonFindings } from '../doctor/vmxon';
 import { peekValue } from '../guest-memory';
@@ -30,9 +30,6 @@ interface Explained {
   readonly text: string;
   readonly items: Item[];
 }
-
-/** Error numbers that come from the rules of VM entry. */
-const BY_RULES: ReadonlySet<number> = new Set([7, 8]);
 
 /** One line, and what it rests on. */
 export const explainFailure = (session: Session, event: Failure): Explained => {
@@ -57,7 +54,7 @@ const explained = (session: Session, vcpu: VirtualCpu, event: Failure, instructi
   const { error } = event;
   const words = (instructionErrors as Readonly<Record<number, string>>)[error] ?? 'unknown';
   const text = `VMfailValid (ZF is 1), error ${error}: ${words}`;
-  if (BY_RULES.has(error)) return byRules(session, event.vcpu, text);
+  if (isOfEntryRules(error)) return byRules(session, event.vcpu, text);
   const because = Object.hasOwn(evidence, error) ? evidence[error]?.(vcpu, instruction) : undefined;
   const items: Item[] = [{ name: 'error', bits: BigInt(error), size: 4, meaning: words }];
   return because === undefined

@@ -29,3 +29,6 @@ export const instructionErrors = {
 } as const satisfies Readonly<Record<number, string>>;
 
 export type InstructionError = keyof typeof instructionErrors;
+
+/** Does a number stand for broken rules of VM entry, of which it names none? */
+export const isOfEntryRules = (error: number): boolean => error === 7 || error === 8;

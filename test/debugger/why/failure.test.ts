@@ -2,10 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { failedEntryLines } from '../../../src/debugger/doctor/failed-entry';
 import { whyItems } from '../../../src/debugger/inspect/why';
 import { pauseText } from '../../../src/debugger/pause-text';
 import type { Session } from '../../../src/debugger/session';
+import { eventReport } from '../../../src/debugger/why/event-report';
 import { debug } from '../guest-session';
 
 const broken = readFileSync(new URL('../../../examples/vmx/broken.asm', import.meta.url), 'utf8');
@@ -86,7 +86,7 @@ test('a failed VMXON tells its conditions', async () => {
 test('a stop on it tells that in a line', async () => {
   const session = await stoppedAt(minimal.replace('    mov [vmcs_region], eax\n', ''), 'vmfail');
   const { stopped } = session;
-  expect(stopped?.reason === 'event' && failedEntryLines(session, stopped.event)).toEqual([
+  expect(stopped?.reason === 'event' && eventReport(session, stopped.event)).toEqual([
     expect.stringMatching(
       /^vmptrld .*: the region at 0x[0-9a-f]+ begins with 0x0, not with the revision identifier 0x12/,
     ),

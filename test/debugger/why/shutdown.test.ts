@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { failedEntryLines } from '../../../src/debugger/doctor/failed-entry';
 import { whyItems } from '../../../src/debugger/inspect/why';
 import { pauseText } from '../../../src/debugger/pause-text';
+import { eventReport } from '../../../src/debugger/why/event-report';
 import { debug } from '../guest-session';
 
 const minimal = readFileSync(new URL('../../../examples/vmx/minimal.asm', import.meta.url), 'utf8');
@@ -39,7 +39,7 @@ const exitOf = async (guest: string, more: string) => {
   const { session } = await debug(source);
   session.events.break('vmexit');
   const pause = await session.continue();
-  return { session, lines: pause.reason === 'event' ? failedEntryLines(session, pause.event) : [] };
+  return { session, lines: pause.reason === 'event' ? eventReport(session, pause.event) : [] };
 };
 
 test('an exit by an exception tells what raised it', async () => {
