@@ -86,7 +86,7 @@ export const stateHandlers = (context: Context): Handlers => ({
       };
     }
     if (pause === undefined) throw new BadInput('the machine is running');
-    const description = pauseText(pause, context.session.machine);
+    const description = pauseText(pause, context.session);
     if (pause.reason === 'event') {
       const report = eventReport(context.session, pause.event).join('\n');
       return {

@@ -49,7 +49,7 @@ const plain = {
 } as const;
 
 const words = (context: Context, pause: Pause): Words => {
-  const text = pauseText(pause, context.session.machine);
+  const text = pauseText(pause, context.session);
   switch (pause.reason) {
     case 'entry':
     case 'step':

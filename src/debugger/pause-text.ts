@@ -6,13 +6,21 @@ import { hex } from '../x86/address';
 import { placeText } from './address';
 import { eventText, eventTitle } from './events/kinds';
 import { explainFault } from './explain';
+import type { ProgramInfo } from './program-info';
 import type { Pause } from './run-control';
+import { guestVcpuOf } from './sides';
+import { currentAddress, modeAndRing } from './vcpu-view';
 import type { Watched } from './watches';
 import { explainExit } from './why/explain-exit';
 import { shutdownKind, shutdownLines } from './why/shutdown';
 
-/** A pause in one line; with the machine it tells the values of what decided. */
-export const pauseText = (pause: Pause, machine?: Machine): string => {
+interface Stopped {
+  readonly machine: Machine;
+  readonly info: ProgramInfo;
+}
+
+/** A pause in one line; with the session it tells the values of what decided, and where a guest was. */
+export const pauseText = (pause: Pause, session?: Stopped): string => {
   switch (pause.reason) {
     case 'entry':
       return 'the program has not started yet';
@@ -29,14 +37,26 @@ export const pauseText = (pause: Pause, machine?: Machine): string => {
     case 'alone':
       return `only vCPU ${pause.vcpu} may run, and nothing can wake it up`;
     case 'event':
-      return eventPauseText(pause.event, machine);
+      return eventPauseText(pause.event, session);
     case 'ending':
       return endingText(pause);
   }
 };
 
-const eventPauseText = (event: MachineEvent, machine: Machine | undefined): string =>
-  event.kind === 'vmexit' && machine !== undefined ? explainExit(machine, event.vcpu, event) : eventLine(event);
+const eventPauseText = (event: MachineEvent, session: Stopped | undefined): string =>
+  event.kind === 'vmexit' && session !== undefined
+    ? `${explainExit(session.machine, event.vcpu, event)}${event.entryFailure ? '' : guestText(session, event.vcpu)}`
+    : eventLine(event);
+
+/** `; guest at 0x100140 guest+0x2 (64-bit, ring 0)` */
+const guestText = ({ machine, info }: Stopped, index: number): string => {
+  const vcpu = machine.cpus[index];
+  const guest = vcpu && guestVcpuOf(vcpu);
+  if (guest === undefined) return '';
+  const address = currentAddress(guest);
+  const name = info.nameOf(address);
+  return `; guest at ${hex(address)}${name === undefined ? '' : ` ${name}`} (${modeAndRing(guest.state)})`;
+};
 
 /** Failures have words that stand alone; of other events the kind stands before what happened. */
 const eventLine = (event: MachineEvent): string => {

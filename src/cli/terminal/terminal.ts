@@ -111,7 +111,7 @@ export class Terminal {
     if (pause.reason !== 'ending')
       return {
         lines: [
-          ...(pause.reason === 'step' ? [] : [pauseText(pause, this.current.machine)]),
+          ...(pause.reason === 'step' ? [] : [pauseText(pause, this.current)]),
           ...(pause.reason === 'event' ? eventReport(this.current, pause.event) : []),
           ...(await this.whereabouts()),
         ],

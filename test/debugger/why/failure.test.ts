@@ -39,11 +39,20 @@ test('a refused entry names the first rule, how many more there are, and lists a
 
 test('the stop itself says in words what failed', async () => {
   const words = async (event: string) => {
-    const { stopped, machine } = await stoppedAt(broken, event);
-    return stopped === undefined ? '' : pauseText(stopped, machine);
+    const session = await stoppedAt(broken, event);
+    return session.stopped === undefined ? '' : pauseText(session.stopped, session);
   };
   expect(await words('vmfail')).toBe('VM-instruction error 7: VM entry with invalid control field(s)');
   expect(await words('vmentry-failure')).toBe('VM entry refused, controls: control.cr3-target-count');
+});
+
+test('the stop at an exit tells where the guest was', async () => {
+  const session = await stoppedAt(minimal, 'vmexit:CPUID');
+  expect(session.stopped && pauseText(session.stopped, session)).toMatch(
+    /no control decides; guest at 0x[0-9a-f]+ guest\+0x2 \(64-bit, ring 0\)$/,
+  );
+  const failed = await stoppedAt(minimal.replace('dq 0x6820, 2 ', 'dq 0x6820, 0 '), 'vmexit');
+  expect(failed.stopped && pauseText(failed.stopped, failed)).not.toContain('guest at');
 });
 
 test('so does one that fails after the exit has happened', async () => {
