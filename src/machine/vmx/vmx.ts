@@ -27,7 +27,7 @@ import { capabilityValue, factsOf } from './facts';
 import { requireFixed } from './fixed-bits';
 import { deliverInGuest, softwareExceptionExit } from './guest-delivery';
 import { guestSideOf } from './guest-side';
-import { checkMode, fail, failInvalid, requireOperation, succeed, vmxInstructions } from './instructions';
+import { checkMode, fail, failInvalid, requireOperation, vmxInstructions } from './instructions';
 import { interceptOf } from './intercepts';
 import { shadowed, unowned } from './intercepts/control-registers';
 import { loadPendingDebug, nmiBlockingAfter, savePendingDebug } from './pending-debug';
@@ -329,7 +329,6 @@ export class Vmx implements Virtualization {
       );
       return;
     }
-    succeed(cpu);
     loadGuest(cpu, current, controls, this.host.transfers);
     const refused = loadEntryMsrs(cpu, current);
     if (refused !== undefined) {

@@ -7,6 +7,7 @@ import { type Instruction, Mnemonic } from 'iced-x86';
 import { CR4 } from '../../../x86/control-registers';
 import { exception } from '../../../x86/exceptions';
 import type { ExitReasonName } from '../../../x86/vmx/exit-reasons';
+import type { ExitCause } from '../../core/exit';
 import { state as layout } from '../../core/layout';
 import { checkUmip } from '../../cpu/control-registers';
 import type { Cpu } from '../../cpu/cpu';
@@ -45,7 +46,7 @@ const name = (instruction: Instruction): string => (Mnemonic[instruction.mnemoni
 
 const rowIntercept = (row: Row): Intercept => {
   const { reason, privileged, before, exists, word, bit = 0, by, enabled, qualification, information } = row;
-  const rule = by === undefined ? `always.${reason}` : by;
+  const cause: ExitCause = by === undefined ? { rule: `always.${reason}` } : { rule: by, control: by };
   return (vmx, instruction) => {
     if (enabled !== undefined && !(vmx.controls.secondary & enabled.bit))
       refuse(exception.UD, 'vmx.control-absent', undefined, { instruction: name(instruction), register: enabled.id });
@@ -53,7 +54,8 @@ const rowIntercept = (row: Row): Intercept => {
     before?.(vmx.cpu, instruction);
     if (privileged) requireCpl0(vmx.cpu, name(instruction));
     if (word !== undefined && !(vmx.controls[word] & bit)) return undefined;
-    return exitOf(reason, { rule, ...(by === undefined ? {} : { control: by }) }, instruction, {
+    if (qualification === undefined && information === undefined) return exitOf(reason, cause, instruction);
+    return exitOf(reason, cause, instruction, {
       ...(qualification === undefined ? {} : { qualification: qualification(vmx, instruction) }),
       ...(information === undefined ? {} : { instructionInfo: information(instruction) }),
     });

@@ -13,5 +13,8 @@ export const exitOf = (
   reason: ExitReasonName,
   cause: ExitCause,
   instruction: Instruction,
-  more: Omit<Exit, 'reason' | 'cause'> = {},
-): Exit => ({ reason: exitReasons[reason].number, cause, instructionLength: instruction.length, ...more });
+  more?: Omit<Exit, 'reason' | 'cause'>,
+): Exit => {
+  const exit = { reason: exitReasons[reason].number, cause, instructionLength: instruction.length };
+  return more === undefined ? exit : { ...exit, ...more };
+};
