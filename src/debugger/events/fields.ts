@@ -22,6 +22,8 @@ export interface NumberField<Event = MachineEvent> {
   readonly named?: (text: string) => bigint | undefined;
   /** All that `named` knows, for completion and messages. */
   readonly names?: () => readonly string[];
+  /** No value comes that has no name. */
+  readonly allNamed?: true;
   /** The names are constants in conditions too: `reason == CPUID`. */
   readonly constants?: true;
   readonly meaning?: (value: bigint, event: Event) => string | undefined;

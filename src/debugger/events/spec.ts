@@ -80,6 +80,11 @@ export const readEventSpec = (text: string, place?: ReadPlace): EventSpec => {
   }
   const details = given.map((detail) => detail.trim()).filter((detail) => detail !== '');
   const row = rowOf(kind);
+  // Without a subject, the colon may only tell the kind from a symbol: `reset:`.
+  if (details.length < given.length && row.place !== true && (row.subject !== undefined || given.length > 1))
+    throw new BadInput(
+      `${written}: a detail is missing at a colon; write ${kind} for all, or for example ${row.example}`,
+    );
   if (row.place === true) return readPlaceSpec(written, kind, row, details, place);
   const tests = details.map((detail) => readDetail(written, kind, row, detail));
   return { text: written, kind, matches: (event, machine) => isAll(kind, tests, event, machine) };
@@ -190,8 +195,8 @@ const numberTest = (field: NumberField, detail: string): Test | undefined => {
   const from = one ?? read(low);
   const to = one ?? read(high);
   if (from === undefined || to === undefined || to < from) return undefined;
-  // All values of such a field have names: another never comes.
-  const known = field.constants === true ? (field.names?.() ?? []).map((name) => field.named?.(name) ?? 0n) : [from];
+  // Of such a field another value never comes.
+  const known = field.allNamed === true ? (field.names?.() ?? []).map((name) => field.named?.(name) ?? 0n) : [from];
   if (!known.some((value) => value >= from && value <= to)) return undefined;
   return (event, machine) => {
     const value = field.read(event, machine);

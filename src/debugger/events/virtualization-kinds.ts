@@ -42,6 +42,7 @@ export const virtualizationRows: { readonly [One in Kind]: EventRow<EventOf<One>
           return row === undefined ? undefined : BigInt(row[1].number);
         },
         names: () => Object.keys(exitReasons),
+        allNamed: true,
         constants: true,
         meaning: (value) => exitReasonName(Number(value)),
         help: 'basic exit reason, by name or number',
@@ -142,6 +143,7 @@ export const virtualizationRows: { readonly [One in Kind]: EventRow<EventOf<One>
         read: ({ encoding }) => encoding & ~1,
         named: (text) => encodings.get(text.toLowerCase()),
         names: () => [...fieldNames],
+        allNamed: true,
         meaning: (value) => fieldNames.find((name) => BigInt(vmcsFields[name].encoding) === value),
         help: 'encoding of the field, or its name',
       },

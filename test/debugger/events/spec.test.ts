@@ -145,6 +145,7 @@ describe('specifications', () => {
     ['mode:64-bit', []],
     ['syscall:in', ['entry']],
     ['cpuid:0x80000001', ['leaf']],
+    ['reset:', ['by']],
   ])('%s', (text, expected) => expect(matching(text)).toEqual(expected));
 
   test.each([
@@ -157,6 +158,10 @@ describe('specifications', () => {
     ['vmexit:reason=0x1000-0x1001', /is no value of reason: /],
     ['vmcs:GUEST_RIP:x', /`x` says nothing about vmcs; write for example vmcs:GUEST_RIP:w$/],
     ['vmcs:GEST_RIP:w', /did you mean GUEST_RIP\?$/],
+    ['vmexit:', /^vmexit:: a detail is missing at a colon; write vmexit for all, or for example vmexit:CPUID$/],
+    ['vmcs:GUEST_RIP:', /a detail is missing at a colon/],
+    ['nmi::', /a detail is missing at a colon/],
+    ['vmcs:0x9999', /^vmcs:0x9999: `0x9999` says nothing about vmcs; write for example vmcs:GUEST_RIP:w$/],
     ['vmfail:seven', /^vmfail:seven: `seven` says nothing about vmfail; write for example vmfail:7$/],
     ['vmentry-failure:bogus', /and its names are controls, host-state, guest-state, msr-loading$/],
     ['nmi:5', /^nmi:5: events of kind nmi have no details to choose by$/],
