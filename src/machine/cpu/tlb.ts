@@ -139,12 +139,18 @@ export class Tlb {
     const words = this.words;
     const context = this.context(pcid, vpid, ep4ta);
     if (words[this.start + CURRENT] === context) return;
+    this.leftTag = this.tag;
+    this.leftGlobalTag = this.globalTag;
     words[this.start + CURRENT] = context;
     words[this.start + TAG] = words[this.start + context] as number;
     const global = this.context(ALL_PCIDS, vpid, ep4ta);
     words[this.start + CURRENT_GLOBAL] = global;
     words[this.start + GLOBAL_TAG] = words[this.start + global] as number;
   }
+
+  /** Tags of the context that was current before: the derived tables of the other side of VT-x may rest on its entries. */
+  private leftTag = 0;
+  private leftGlobalTag = 0;
 
   /** How often the tags were given out anew. */
   renumberings = 0;
@@ -218,7 +224,8 @@ export class Tlb {
       words[start + pointers + set] = (way + 1) & (ways - 1);
       at = first + way * ENTRY_WORDS;
       const own = words[at + 1];
-      if (own === tag || own === globalTag) this.noteEvicted(at, kind);
+      const rested = own === tag || own === globalTag || own === this.leftTag || own === this.leftGlobalTag;
+      if (own !== 0 && rested) this.noteEvicted(at, kind);
     }
     let page = base / 4096;
     if (size === pageSize.fourMiB && low & 0x200000) page += 512;

@@ -81,3 +81,27 @@ test.each(Object.entries(spaces))('%s', (_, space) => {
   );
   expect(exits).toBeGreaterThan(100);
 });
+
+test('a translation of the host that the guest displaces is looked up again', () => {
+  // Five pages of 2 MiB in one set of the TLB, which has four ways: the third of the guest takes the place of the host's first.
+  // What is derived from them, by 4 KiB, has a place for each.
+  const [other, ...guests] = [1, 2, 3, 4].map((n) => `mov rax, [${PAGE + n * (16 * 0x20_0000 + 0x1000)}]\n`);
+  const text = hypervisor({
+    ...spaces['with a VPID'],
+    quiet: true,
+    exits: 100_000,
+    setup: `mov qword [0x800000 + 16], 1\n        mov qword [${PAGE} + 16], 2`,
+    guest: `cpuid\n.loop:  ${guests.join('        ')}        cpuid\n        jmp .loop`,
+    onExit: `${REMAP}${TOUCH}${other}`,
+  });
+  const memoryBytes = 256 * 1024 * 1024;
+  const [whole, dropped] = [boot(text, { memoryBytes }), boot(text, { memoryBytes })];
+  whole.machine.runTo(STEPS);
+  for (let at = 0; at < STEPS; ) {
+    at = Math.min(STEPS, at + 37);
+    dropped.machine.runTo(at);
+    engine(dropped).translationsDropped();
+  }
+  expect(whole.machine.events.total('vmexit')).toBeGreaterThan(50);
+  expect(dropped.machine.stateHash()).toBe(whole.machine.stateHash());
+});
