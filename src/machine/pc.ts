@@ -470,6 +470,7 @@ export class Machine implements Surrounding {
     const stale = this.events.wanted('stale');
     for (const { state, processor, engine } of this.cpus) {
       state.setU32(layout.observed, observed);
+      processor.paging.tellFills = this.events.wanted('tlb-fill');
       if (stale === processor.paging.checkStale) continue;
       // Every use of a translation is compared with a fresh walk: none may go past the TLB.
       processor.paging.checkStale = stale;

@@ -1,4 +1,4 @@
-/** Events that the core only counts: exceptions, INT n, ring changes, SYSCALL and SYSRET, VMREAD and VMWRITE. */
+/** Events that are only counted while nobody listens: exceptions, INT n, ring changes, SYSCALL and SYSRET, VMREAD and VMWRITE; and fills of the TLB. */
 
 import type { EventKind } from './core/event';
 import { state as layout } from './core/layout';
@@ -25,4 +25,5 @@ export const collectCounts = (
   take(layout.ringCount, 'ring', 0);
   take(layout.syscallCount, 'syscall', 0);
   take(layout.vmcsCount, 'vmcs', 0);
+  take(layout.fillCount, 'tlb-fill', 0);
 };

@@ -123,8 +123,9 @@ export const state = struct(0, {
   trapCounts: 512 * 4,
   ringCount: 4,
   syscallCount: 4,
-  /** VMREADs and VMWRITEs since then. */
+  /** VMREADs and VMWRITEs since then, and fills of the TLB. */
   vmcsCount: 4,
+  fillCount: 4,
   /** Steps done when the core was entered, and its budget of then: where it is, the budget that is left tells. */
   stepBase: 8,
   /** Base of the supervisor's fast tables and jump cache; the user's follow. */

@@ -44,6 +44,8 @@ export class Paging {
   readonly tlb: Tlb;
   /** Compare every TLB hit with a fresh walk and report differences as `stale` events; for as long as somebody listens. */
   checkStale = false;
+  /** Somebody listens to fills; else they are counted. */
+  tellFills = false;
   /** Of the last `translate` that gave -1: vector, error code, and the address by halves. */
   faultVector = 0;
   faultCode = 0;
@@ -293,6 +295,10 @@ export class Paging {
     if (tlb.evicted) {
       if (tlb.evictedSize === 0) this.cpu.translationsDropped(fromHalves(tlb.evictedLow, tlb.evictedHigh), instruction);
       else this.cpu.translationsDropped();
+    }
+    if (!this.tellFills) {
+      this.state.setU32(state.fillCount, this.state.getU32(state.fillCount) + 1);
+      return;
     }
     this.cpu.surroundings.emit('tlb-fill', () => ({
       linear: fromHalves(low & 0xfffff000, high),
