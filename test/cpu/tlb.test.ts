@@ -345,6 +345,7 @@ test('every bit of a linear address tells pages apart', () => {
 });
 
 test('the entries say what they hold', () => {
+  bare.paging.tellFills = true;
   bare.entry64(PML4 + 511 * 8, BigInt(PDPT) | 7n);
   point(3, 0x40_3000n, 1n | G | (1n << 63n));
   read(3);
