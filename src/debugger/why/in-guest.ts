@@ -84,16 +84,16 @@ export const inGuest = (guest: InGuest, instruction: Instruction, moment: Moment
   const refusal = moment.coming ? first(touched, (one) => accessRefusal(scratch, one, moment.view)) : undefined;
   if (refusal !== undefined) return stopped(guest, refusal);
   const { text, items } = stays(vmx, instruction, verdict.because, operandsText(cpu, touched, moment.view));
-  const besides: Item = {
-    name: 'besides the instruction',
-    meaning: 'memory, exceptions, and what is looked at between instructions',
+  const others: Item = {
+    name: 'other causes',
+    meaning: 'in memory, among exceptions, and between instructions',
     children: () => [eptItem(vmx, touched, moment.view), exceptionItem(vmx), ...boundaryItems(guest)],
   };
   const behind = moment.coming ? behindIt(guest, instruction) : undefined;
   return answer(`${text}${behind === undefined ? '' : `; behind it ${behind.text}`}`, [
     ...items,
     ...(behind?.items ?? []),
-    besides,
+    others,
   ]);
 };
 
