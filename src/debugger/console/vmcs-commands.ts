@@ -12,7 +12,7 @@ import { type Difference, differences } from '../vmcs/diff';
 import { exitTable } from '../vmcs/exit-table';
 import { isRemembered, pastValue } from '../vmcs/past';
 import { readVmcsText, writeVmcsText } from '../vmcs/text';
-import { currentVmcs, stateText, type VmcsView, vmcsAt, vmcsTitle, vmcsViews } from '../vmcs/view';
+import { currentVmcs, stateText, type VmcsView, vmcsAt, vmcsTitle, vmcsViews, withoutRevision } from '../vmcs/view';
 import { evaluated } from './arguments';
 import { type Command, type ConsoleContext, lines, type Output } from './command';
 import { completeExpression, starting } from './completion';
@@ -71,8 +71,14 @@ const textOf = (console: ConsoleContext, view: VmcsView): string[] => {
 const list = (console: ConsoleContext): Output => {
   const { session, vcpu } = console;
   const views = vmcsViews(session.machine, session.vcpu(vcpu));
-  if (views.length === 0) return lines('the program has used no VMCS');
-  return lines(...views.map((view) => `${hex(view.address)} ${stateText(view, vcpu)}`));
+  const listed = [
+    ...views.map((view) => `${hex(view.address)} ${stateText(view, vcpu)}`),
+    ...withoutRevision(session.machine).map(
+      ({ address, found, wanted }) =>
+        `${hex(address)} was cleared, and begins with ${hex(found)}, not with the revision identifier ${hex(wanted)}: VMPTRLD of it fails`,
+    ),
+  ];
+  return lines(...(listed.length === 0 ? ['the program has used no VMCS'] : listed));
 };
 
 const write = async (console: ConsoleContext, argument: string): Promise<Output> => {

@@ -48,25 +48,38 @@ export const currentVmcs = (vcpu: VirtualCpu): VmcsView | undefined => {
 
 const REVISION = 0x7fff_ffffn;
 
-/** Regions that VMCLEAR has written back; without the revision identifier there is no VMCS there any more. */
-const cleared = (machine: Machine, vcpu: VirtualCpu, active: ReadonlySet<bigint>): VmcsView[] => {
-  const revision = Number((machine.model.vmx?.IA32_VMX_BASIC ?? 0n) & REVISION);
+/** Regions that were active once, and are not now: what VMCLEAR has written, unless software has since. */
+const inactive = (machine: Machine): readonly bigint[] => {
   const used = new Set(machine.cpus.flatMap(({ vmx }) => [...(vmx?.regions ?? [])]));
-  return [...used].flatMap((address): VmcsView[] => {
-    if (active.has(address)) return [];
+  return [...used].filter((address) => machine.cpus.every(({ vmx }) => vmx?.slots.find(address) === undefined));
+};
+
+const revision = (machine: Machine): number => Number((machine.model.vmx?.IA32_VMX_BASIC ?? 0n) & REVISION);
+
+/** Without the revision identifier there is no VMCS there any more. */
+const cleared = (machine: Machine, vcpu: VirtualCpu): VmcsView[] =>
+  inactive(machine).flatMap((address): VmcsView[] => {
     const { revision: own, launched, get } = peekRegion(machine.physical, address);
-    if (own !== revision) return [];
+    if (own !== revision(machine)) return [];
     return [{ address, state: 'cleared', launched, vcpu: vcpu.index, get, writer: () => undefined }];
   });
-};
+
+/** Inactive regions that VMPTRLD would not take, and what they begin with. */
+export const withoutRevision = (
+  machine: Machine,
+): { readonly address: bigint; readonly found: number; readonly wanted: number }[] =>
+  inactive(machine).flatMap((address) => {
+    const { revision: found } = peekRegion(machine.physical, address);
+    const wanted = revision(machine);
+    return found === wanted ? [] : [{ address, found, wanted }];
+  });
 
 /** All of the machine, by address. */
 export const vmcsViews = (machine: Machine, vcpu: VirtualCpu): VmcsView[] => {
   const slots = machine.cpus.flatMap((owner) => (owner.vmx?.slots.active() ?? []).map((vmcs) => ofSlot(owner, vmcs)));
   const own = slots.filter((view) => view.vcpu === vcpu.index);
   const others = slots.filter((view) => view.vcpu !== vcpu.index);
-  const active = new Set(slots.map(({ address }) => address));
-  return [...own, ...others, ...cleared(machine, vcpu, active)].sort((a, b) => (a.address < b.address ? -1 : 1));
+  return [...own, ...others, ...cleared(machine, vcpu)].sort((a, b) => (a.address < b.address ? -1 : 1));
 };
 
 export const vmcsAt = (machine: Machine, vcpu: VirtualCpu, address: bigint): VmcsView | undefined =>

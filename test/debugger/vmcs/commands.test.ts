@@ -105,6 +105,16 @@ test('two VMCSs: both are listed with their state, and compared, also when one w
   await expect(say('vmcs 0x1000')).rejects.toThrow('0x1000: no VMCS is there; there are');
 });
 
+test('a region that was cleared without its revision identifier is listed as what it is', async () => {
+  const { session, say } = await talk(minimal.replace('    mov [vmcs_region], eax\n', ''));
+  expect(await say('vmcs list')).toEqual(['the program has used no VMCS']);
+  session.events.break('vmfail:11');
+  await session.continue();
+  expect(await say('vmcs list')).toEqual([
+    expect.stringMatching(/^0x[0-9a-f]+ was cleared, and begins with 0x0, not with the revision identifier 0x12: /),
+  ]);
+});
+
 test('exit reasons and fields are completed where events are written', async () => {
   const { session } = await talk();
   const console = new Console({
