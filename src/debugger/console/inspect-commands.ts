@@ -55,11 +55,18 @@ const showScope = (console: ConsoleContext, scope: Scope, argument: string): Out
 const itemsAt = (console: ConsoleContext, scope: Scope, items: readonly Item[], words: readonly string[]): Item[] => {
   if (words.length === 0) return [];
   for (let length = words.length; length > 0; length--) {
-    const item = itemAt(console, items, words.slice(0, length).join(' '));
-    if (item !== undefined) return [item, ...itemsAt(console, scope, items, words.slice(length))];
+    const path = words.slice(0, length).join(' ');
+    const alike = beginningWith(items, path);
+    const item = itemAt(console, items, path);
+    const found = alike.length > 1 ? alike : item === undefined ? [] : [item];
+    if (found.length > 0) return [...found, ...itemsAt(console, scope, items, words.slice(length))];
   }
   throw new BadInput(`there is no \`${words[0]}\` in ${scope.name}`);
 };
+
+/** Rows that share their first words: `exit` is as much of the exit controls as of the exit information. */
+const beginningWith = (items: readonly Item[], words: string): readonly Item[] =>
+  items.filter(({ name }) => name.toLowerCase().startsWith(`${words.toLowerCase()} `));
 
 /** A row by its name or the beginning of it, and rows in it behind slashes. */
 const itemAt = (console: ConsoleContext, items: readonly Item[], path: string): Item | undefined => {

@@ -115,6 +115,16 @@ test('a region that was cleared without its revision identifier is listed as wha
   ]);
 });
 
+test('groups that begin with the same word are both shown', async () => {
+  const { say } = await atExit();
+  const shown = await say('info vmcs exit');
+  expect(shown.filter((line) => /^\S/.test(line)).map((line) => line.replace(/ +\d+ fields$/, ''))).toEqual([
+    'Exit controls',
+    'Exit information',
+  ]);
+  expect((await say('info vmcs exit information')).filter((line) => /^\S/.test(line))).toHaveLength(1);
+});
+
 test('exit reasons and fields are completed where events are written', async () => {
   const { session } = await talk();
   const console = new Console({
