@@ -5,6 +5,7 @@
 
 import * as vscode from 'vscode';
 import { type DumpReport, doctorDump } from '../debugger/doctor/dump-report';
+import { readCpuFile } from '../program/cpu-file';
 import { BadInput } from '../program/program';
 import type { Preset } from '../x86/cpuid';
 import { presets } from '../x86/presets';
@@ -31,11 +32,24 @@ class Reports implements vscode.TextDocumentContentProvider {
 
 const chooseProcessor = async (): Promise<Preset | undefined> => {
   const able = presets.filter(({ vmx }) => vmx !== undefined);
-  const picked = await vscode.window.showQuickPick(
-    able.map((preset) => ({ label: preset.name, description: preset.title, preset })),
-    { placeHolder: 'The processor that the dump comes from' },
-  );
-  return picked?.preset;
+  const choices: (vscode.QuickPickItem & { readonly preset?: Preset })[] = [
+    ...able.map((preset) => ({ label: preset.name, description: preset.title, preset })),
+    { label: 'a file…', description: 'Your own processor: output of rdmsr and cpuid -r' },
+  ];
+  const picked = await vscode.window.showQuickPick(choices, { placeHolder: 'The processor that the dump comes from' });
+  return picked === undefined ? undefined : (picked.preset ?? (await processorOfFile()));
+};
+
+/** A processor of the user's, or undefined and a message. */
+const processorOfFile = async (): Promise<Preset | undefined> => {
+  const [file] = (await vscode.window.showOpenDialog({ title: 'Processor', openLabel: 'Take' })) ?? [];
+  if (file === undefined) return undefined;
+  try {
+    return readCpuFile(new TextDecoder().decode(await vscode.workspace.fs.readFile(file)), file.path);
+  } catch (error) {
+    void vscode.window.showErrorMessage(`Ringside: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
 };
 
 /** What is broken first: an editor shows the beginning of a text. */
