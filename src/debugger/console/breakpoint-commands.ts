@@ -46,9 +46,13 @@ const add = (console: ConsoleContext, argument: string, more: TriggerOptions): O
     ...(found?.places ?? []).map(
       (at) => `breakpoint ${id} at ${whereText(console.session.info, at)}${detailsOf(written)}`,
     ),
+    ...(GUEST_PHYSICAL.test(spec) ? [STAYS] : []),
     ...doubtsAbout(console, spec, options),
   );
 };
+
+const GUEST_PHYSICAL = /^\s*(?:cpu\d+:)?gpa:/i;
+const STAYS = 'that is what EPT makes of it now, if a guest has EPT; the breakpoint stays there when EPT changes';
 
 /** A line each time, and on it goes. */
 const log = (console: ConsoleContext, argument: string): Output => {
