@@ -55,6 +55,10 @@ export const debuggingOn = (page) => {
         await header.click();
     }
   };
+  const askWhy = async (question) => {
+    await runCommand('Ringside: Why?');
+    await page.locator(`.quick-input-list .monaco-list-row[aria-label^="${question}"]`).first().click();
+  };
   /** Rows that are not in view do not exist: a pane gets the room of others. */
   const collapse = (...sections) => setSections(sections, false);
   const expand = (...sections) => setSections(sections, true);
@@ -155,6 +159,8 @@ export const debuggingOn = (page) => {
       await page.keyboard.type(text);
       await page.keyboard.press('Enter');
     },
+
+    askWhy,
 
     /** Beside the title of the call stack stands why it stopped. */
     callStackHeader: (text) =>

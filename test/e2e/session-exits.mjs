@@ -40,6 +40,10 @@ export const exitsSession = async ({ editor, step, lineOf }) => {
     await editor.unfoldAnswer('since the last stop');
     await editor.consoleShows('GUEST_RFLAGS');
   });
+  await step('asks why by a command', async () => {
+    await editor.askWhy('Why did the last instruction exit, not exit, or fail?');
+    await editor.consoleShows('instruction length: ');
+  });
   await step('stops at breakpoints of the host and of the guest', async () => {
     await editor.filter('VM exit', false);
     const host = line('mov edx, EXIT_QUALIFICATION', 'io:');
