@@ -29,7 +29,7 @@ const setFlags = ({ state }: Cpu, flags: number): void => {
 };
 
 /** The instruction did what it should. */
-export const succeed = (cpu: Cpu): void => setFlags(cpu, 0);
+const succeed = (cpu: Cpu): void => setFlags(cpu, 0);
 
 /** VMfailValid where a VMCS is current, else VMfailInvalid. */
 export const fail = (vmx: Vmx, error: InstructionError): void => {
