@@ -20,9 +20,15 @@ export interface Answer {
   readonly items: Item[];
   /** Nothing is known. */
   readonly unknown?: true;
+  /** Basic reason of the exit that it tells of, vector of the exception. */
+  readonly exit?: number;
+  readonly vector?: number;
 }
 
 export const answer = (text: string, items: Item[] = []): Answer => ({ text, items });
+
+/** The same behind other words. */
+export const behind = (words: string, said: Answer): Answer => ({ ...said, text: `${words}${said.text}` });
 
 export const mnemonic = (instruction: Instruction): string => (Mnemonic[instruction.mnemonic] as string).toUpperCase();
 
@@ -37,8 +43,11 @@ const inGuest = (
 };
 
 /** A refusal, and in a guest who gets the exception. */
-export const refused = (vmx: Vmx | undefined, fault: Fault): Answer =>
-  answer(`${vectorName(fault.vector)}: ${explain(fault.why)}${inGuest(vmx, fault)}`, reasonItems(fault.why));
+export const refused = (vmx: Vmx | undefined, fault: Fault): Answer => ({
+  text: `${vectorName(fault.vector)}: ${explain(fault.why)}${inGuest(vmx, fault)}`,
+  items: reasonItems(fault.why),
+  vector: fault.vector,
+});
 
 /** The same of an exception that was delivered. */
 export const trapped = (vmx: Vmx | undefined, trap: FaultInWords): Answer =>

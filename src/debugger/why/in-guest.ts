@@ -15,7 +15,7 @@ import type { Item } from '../item';
 import type { Session } from '../session';
 import { codeAddress } from '../vcpu-view';
 import { accessRefusal, allowedText, eptItem, touchedBy } from './accesses';
-import { type Answer, answer, mnemonic, refused, undefinedOpcode } from './answer';
+import { type Answer, answer, behind, mnemonic, refused, undefinedOpcode } from './answer';
 import { type Boundary, boundaryItems, comesHere, exitBehind } from './boundaries';
 import type { Touched } from './cached';
 import { exitInDelivery } from './delivery';
@@ -32,8 +32,11 @@ export interface InGuest extends Boundary {
 export const guestOf = ({ machine }: Session, { cpu, vmx, index }: VirtualCpu): InGuest | undefined =>
   vmx?.nonRoot === true ? { machine, index, vmx, cpu } : undefined;
 
-const exits = ({ machine, index }: Boundary, exit: Exit, prefix = ''): Answer =>
-  answer(`${prefix}${explainExit(machine, index, exit)}`, exitItems(machine, index, exit));
+const exits = ({ machine, index }: Boundary, exit: Exit): Answer => ({
+  text: explainExit(machine, index, exit),
+  items: exitItems(machine, index, exit),
+  exit: exit.reason,
+});
 
 export const eventHere = (guest: InGuest): Answer | undefined => {
   const found = comesHere(guest);
@@ -45,20 +48,22 @@ export const refusedFetch = (guest: InGuest, at: bigint): Answer | undefined => 
   return refusal === undefined ? undefined : stopped(guest, refusal, `the fetch at ${hex(at)}: `);
 };
 
-const stopped = (guest: Boundary, refusal: Fault | Exit, prefix = ''): Answer => {
-  if (!(refusal instanceof Fault)) return exits(guest, refusal, prefix);
-  const { text, items } = foreseen(guest, refusal);
-  return answer(`${prefix}${text}`, items);
-};
+const stopped = (guest: Boundary, refusal: Fault | Exit, words = ''): Answer =>
+  behind(words, refusal instanceof Fault ? foreseen(guest, refusal) : exits(guest, refusal));
 
 /** An exception that comes: who gets it, and the exit that its delivery ends in, if it does. */
 export const foreseen = (guest: Boundary, fault: Fault): Answer => {
-  const { text, items } = refused(guest.vmx, fault);
-  if (guest.vmx.wantsException(fault.vector, fault.errorCode)) return answer(text, items);
+  const raised = refused(guest.vmx, fault);
+  if (guest.vmx.wantsException(fault.vector, fault.errorCode)) return raised;
   const exit = exitInDelivery(guest.vmx, fault);
-  if (exit === undefined) return answer(text, items);
-  const said = exits(guest, exit, `${text}; but its delivery ends in `);
-  return answer(said.text, [...items, ...said.items]);
+  if (exit === undefined) return raised;
+  const said = exits(guest, exit);
+  return {
+    ...raised,
+    ...said,
+    text: `${raised.text}; but its delivery ends in ${said.text}`,
+    items: [...raised.items, ...said.items],
+  };
 };
 
 /** When the instruction is asked about: before it is executed, or behind, with the registers and controls of before. */
@@ -89,12 +94,12 @@ export const inGuest = (guest: InGuest, instruction: Instruction, moment: Moment
     meaning: 'in memory, among exceptions, and between instructions',
     children: () => [eptItem(vmx, touched, moment.view), exceptionItem(vmx), ...boundaryItems(guest)],
   };
-  const behind = moment.coming ? behindIt(guest, instruction) : undefined;
-  return answer(`${text}${behind === undefined ? '' : `; behind it ${behind.text}`}`, [
-    ...items,
-    ...(behind?.items ?? []),
-    others,
-  ]);
+  const after = moment.coming ? behindIt(guest, instruction) : undefined;
+  return {
+    ...after,
+    text: `${text}${after === undefined ? '' : `; behind it ${after.text}`}`,
+    items: [...items, ...(after?.items ?? []), others],
+  };
 };
 
 /** What EPT has to say to the next instruction. */

@@ -24,7 +24,7 @@ import { textOf, withInstruction } from '../instruction';
 import type { Item } from '../item';
 import type { Session } from '../session';
 import { codeAddress, currentAddress } from '../vcpu-view';
-import { type Answer, answer, mnemonic, refused, trapped, undefinedOpcode } from './answer';
+import { type Answer, answer, behind, mnemonic, refused, trapped, undefinedOpcode } from './answer';
 import { boundaryItems } from './boundaries';
 import { controlText } from './control-words';
 import { exceptionItem } from './exceptions';
@@ -46,7 +46,7 @@ export const whyNext = (session: Session, index: number): Answer => {
       guest === undefined
         ? inRoot(session, vcpu, instruction)
         : inGuest(guest, instruction, { at, view: presentView(vcpu.cpu), given: {}, coming: true });
-    return answer(`${textOf(view, instruction)}: ${said.text}`, said.items);
+    return behind(`${textOf(view, instruction)}: `, said);
   });
   return found ?? answer(`nothing can be read at ${hex(at)}`);
 };
@@ -126,7 +126,7 @@ export const whyLast = (session: Session, index: number): Answer => {
   return (
     withInstruction(view, at, (instruction) => {
       const said = lastOf(session, vcpu, before, instruction);
-      return answer(`${textOf(view, instruction)}: ${said.text}`, said.items);
+      return behind(`${textOf(view, instruction)}: `, said);
     }) ?? answer(`nothing can be read any more at ${hex(at)}`)
   );
 };

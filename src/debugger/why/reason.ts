@@ -3,9 +3,10 @@
 import { BadInput } from '../../program/program';
 import { exception, exceptions } from '../../x86/exceptions';
 import { type ExitReasonName, exitReasonName, exitReasons } from '../../x86/vmx/exit-reasons';
+import { vectorName } from '../explain';
 import type { Item } from '../item';
 import type { Session } from '../session';
-import { type Answer, answer } from './answer';
+import { type Answer, answer, behind } from './answer';
 import { whyNoEvent } from './boundaries';
 import { exceptionItem } from './exceptions';
 import { guestOf, type InGuest, memoryItem } from './in-guest';
@@ -25,14 +26,13 @@ const inMemory = (guest: InGuest, session: Session): Answer => said(memoryItem(g
 
 /** Only the delivery of an exception can end in one. */
 function tripleFault({ index }: InGuest, session: Session): Answer {
-  const { text, items } = whyNext(session, index);
-  if (text.includes(`VM exit ${exitReasons.TRIPLE_FAULT.number} `)) return answer(text, items);
-  const raised = /#[A-Z]{2}: /.exec(text)?.[0].slice(0, 3);
-  return raised === undefined
+  const next = whyNext(session, index);
+  if (next.exit === exitReasons.TRIPLE_FAULT.number) return next;
+  return next.vector === undefined
     ? answer(
         'no exit: the next instruction raises no exception that could be foreseen, and only the delivery of #DF could fail',
       )
-    : answer(`no exit: ${raised} is delivered without another fault, or exits itself: ${text}`, items);
+    : behind(`no exit: ${vectorName(next.vector)} is delivered without another fault, or exits itself: `, next);
 }
 
 /** Reasons that neither an instruction nor a boundary gives. */
@@ -62,9 +62,8 @@ const reasonOf = (what: string): ExitReasonName | undefined => {
 
 /** All others are an instruction's: the next one may be it. */
 const byInstruction = (session: Session, index: number, reason: ExitReasonName): Answer => {
-  const { text, items } = whyNext(session, index);
-  const exit = `VM exit ${exitReasons[reason].number} `;
-  return answer(text.includes(exit) ? text : `the next instruction is another one: ${text}`, items);
+  const next = whyNext(session, index);
+  return next.exit === exitReasons[reason].number ? next : behind('the next instruction is another one: ', next);
 };
 
 /** @param what a basic exit reason's number or name, or an exception as `#PF`. @throws BadInput */
