@@ -71,6 +71,7 @@ export const exitsSession = async ({ editor, step, lineOf }) => {
     await editor.stoppedAtLine(line('jmp failed', 'vmresume'));
     await editor.exceptionShows('VM-instruction error 7');
     await editor.exceptionShows('control.cr3-target-count');
+    await editor.shows('operation', 'VMX root operation');
   });
   await editor.stop();
 };
