@@ -5,11 +5,12 @@
  */
 
 import { instructions } from './instructions';
-import { record, state, status, VCPUS } from './layout';
+import { record, state, status } from './layout';
 import { memoryFunctions } from './memory-functions';
 import { pairsOf } from './pairs';
 import { jumpIndex, RecordEmitter, reasons, type Surroundings } from './record-emitter';
 import { hotIn, keyOf, pairKey, type Shape, shapesOf, silentKey } from './shapes';
+import { get32, get64, set32, set64 } from './state-words';
 import { transferRoutines } from './transfers';
 import { vmcsTransfers } from './vmcs-transfers';
 import {
@@ -22,7 +23,6 @@ import {
   getLocal,
   i32,
   i64,
-  inState,
   Label,
   loop,
   Module,
@@ -36,10 +36,6 @@ export interface Core {
   readonly codeSizes: ReadonlyMap<string, number>;
   readonly handlers: number;
 }
-
-const st = (offset: number, load: (address: Expr, offset?: number) => Expr): Expr =>
-  inState(load(i32.const(0), VCPUS + offset));
-const setSt = (offset: number, value: Expr): Expr => inState(i32.store(i32.const(0), value, VCPUS + offset));
 
 /** Handlers that are no instruction: they leave. */
 const leavers = ['slow', 'stale', 'breakpoint', 'link'] as const;
@@ -98,8 +94,8 @@ export const buildCore = (): Core => {
   const leaver = (name: (typeof leavers)[number]): Func => {
     const func = module.function(name, ['i32'], 'i32');
     func.body = [
-      setSt(state.record, func.parameter(0)),
-      setSt(state.status, i32.const(status[name])),
+      set32(state.record, func.parameter(0)),
+      set32(state.status, i32.const(status[name])),
       ret(i32.const(0)),
     ];
     return func;
@@ -150,9 +146,9 @@ const hotFunction = (
   entries.forEach((entry, index) => {
     body = [block(entry, body), ...(handlers[index] as Expr[])];
   });
-  const leave = (why: number): Expr[] => [setSt(state.record, rec), ret(i32.const(why))];
+  const leave = (why: number): Expr[] => [set32(state.record, rec), ret(i32.const(why))];
   func.body = [
-    setLocal(fastBase, st(state.fast, i32.load)),
+    setLocal(fastBase, get32(state.fast)),
     block(labels.jump, [
       block(labels.miss, [
         block(labels.budget, [block(cold, [loop(labels.next, body)]), ...leave(status.cold)]),
@@ -160,7 +156,7 @@ const hotFunction = (
       ]),
       ...leave(status.miss),
     ]),
-    setSt(state.record, i32.const(0)),
+    set32(state.record, i32.const(0)),
     ret(i32.const(status.jump)),
   ];
   return func;
@@ -182,20 +178,20 @@ const runFunction = (module: Module, hot: { hot64: Func; hot32: Func }, end64: n
   const isHot = new Label();
   const callTwin: Expr[] = [
     setLocal(why, callIndirect(i32.load(rec, record.handler), rec)),
-    when(i32.eqz(getLocal(why, 'i32')), [ret(st(state.status, i32.load))]),
+    when(i32.eqz(getLocal(why, 'i32')), [ret(get32(state.status))]),
     setLocal(0, getLocal(why, 'i32')),
-    when(st(state.leave, i32.load), [br(leaveNow)]),
+    when(get32(state.leave), [br(leaveNow)]),
   ];
   const slot = func.local('i32');
-  const target = st(state.target, i64.load);
+  const target = get64(state.target);
   const known = getLocal(slot, 'i32');
   func.body = [
-    setSt(state.status, i32.const(0)),
+    set32(state.status, i32.const(0)),
     // Without a record: on to where a transfer has led.
     when(i32.eqz(rec), [
-      setLocal(slot, i32.add(st(state.jumps, i32.load), jumpIndex(target))),
-      when(i64.ne(i64.load(known), target), [setSt(state.record, i32.const(0)), ret(i32.const(status.jump))]),
-      inState(i64.store(i32.const(0), i64.sub(target, i64.load32u(known, 12)), VCPUS + state.ipBase)),
+      setLocal(slot, i32.add(get32(state.jumps), jumpIndex(target))),
+      when(i64.ne(i64.load(known), target), [set32(state.record, i32.const(0)), ret(i32.const(status.jump))]),
+      set64(state.ipBase, i64.sub(target, i64.load32u(known, 12))),
       setLocal(0, i32.load(known, 8)),
     ]),
     block(leaveNow, [
@@ -207,14 +203,14 @@ const runFunction = (module: Module, hot: { hot64: Func; hot32: Func }, end64: n
           ...callTwin,
           br(next),
         ]),
-        setLocal(0, st(state.record, i32.load)),
+        setLocal(0, get32(state.record)),
         when(i32.eq(getLocal(why, 'i32'), i32.const(status.cold)), [br(next)]),
         when(i32.ne(getLocal(why, 'i32'), i32.const(status.miss)), [ret(getLocal(why, 'i32'))]),
         ...callTwin,
         br(next),
       ]),
     ]),
-    setSt(state.record, rec),
+    set32(state.record, rec),
     ret(i32.const(status.leave)),
   ];
 };
@@ -228,10 +224,10 @@ const stepFunction = (module: Module): void => {
   const rec = func.parameter(0);
   const next = func.local('i32');
   func.body = [
-    setSt(state.status, i32.const(0)),
+    set32(state.status, i32.const(0)),
     setLocal(next, callIndirect(i32.load16u(rec, record.plain), rec)),
-    when(i32.eqz(getLocal(next, 'i32')), [ret(st(state.status, i32.load))]),
-    setSt(state.record, getLocal(next, 'i32')),
+    when(i32.eqz(getLocal(next, 'i32')), [ret(get32(state.status))]),
+    set32(state.record, getLocal(next, 'i32')),
     ret(i32.const(status.none)),
   ];
 };

@@ -6,6 +6,7 @@
 
 import type { Size } from './emitter';
 import { access, CODE_LINES, fast, state, status, TAG_CODE, VCPUS } from './layout';
+import { get32, get64, set32, set64 } from './state-words';
 import type { Transfers } from './transfers';
 import { type VmcsFunctions, vmcsFunctions } from './vmcs-functions';
 import { type Expr, type Func, getLocal, i32, i64, inState, type Module, ret, setLocal, when } from './wasm';
@@ -25,11 +26,6 @@ export interface MemoryFunctions {
 }
 
 const c = i32.const;
-const field = (offset: number, load: (address: Expr, offset?: number) => Expr): Expr =>
-  inState(load(c(0), VCPUS + offset));
-const set32 = (offset: number, value: Expr): Expr => inState(i32.store(c(0), value, VCPUS + offset));
-const set64 = (offset: number, value: Expr): Expr => inState(i64.store(c(0), value, VCPUS + offset));
-
 const loads = { 8: i64.load8u, 16: i64.load16u, 32: i64.load32u, 64: i64.load } as const;
 const stores = { 8: i64.store8, 16: i64.store16, 32: i64.store32, 64: i64.store } as const;
 export const hostLoad = loads;
@@ -40,7 +36,7 @@ export const memoryFunctions = (module: Module): MemoryFunctions => {
 
   /** Entry of the fast table for the linear address, relative to the tables of the present privilege. */
   const entry = (linear: Expr): Expr =>
-    i32.add(field(state.fast, i32.load), i32.and(i32.wrap(i64.shrU(linear, i64.const(8))), c(0x3ff0)));
+    i32.add(get32(state.fast), i32.and(i32.wrap(i64.shrU(linear, i64.const(8))), c(0x3ff0)));
   const tag = (linear: Expr, bytes: number): Expr => i64.and(i64.add(linear, i64.const(bytes - 1)), i64.const(~0xfffn));
   const host = (linear: Expr, at: Expr, table: number): Expr => i32.add(i32.wrap(linear), i32.load(at, table + 8));
   const ask = (linear: Expr, bytes: number, kind: number, rec: Expr): Expr[] => [
@@ -62,7 +58,7 @@ export const memoryFunctions = (module: Module): MemoryFunctions => {
       when(i64.eq(tag(linear, size / 8), i64.load(e, fast.read)), [ret(loads[size](host(linear, e, fast.read)))]),
       ...ask(linear, size / 8, access.read, rec),
       refused([i64.const(0)]),
-      ret(field(state.accessValue, i64.load)),
+      ret(get64(state.accessValue)),
     ];
     return func;
   };

@@ -1,6 +1,7 @@
 /** The current VMCS in its slot, as VMREAD and VMWRITE reach it without TypeScript. What is in a slot: `vmcsSlot` in layout.ts. */
 
 import { record, state, VCPUS, VMCS_WRITERS, vcpu, vmcsSlot } from './layout';
+import { get32, get64, set32 } from './state-words';
 import { type Expr, type Func, getLocal, i32, i64, inState, type Module, ret, setLocal, when } from './wasm';
 
 export interface VmcsFunctions {
@@ -16,10 +17,9 @@ export interface VmcsFunctions {
 }
 
 const c = i32.const;
-const word = (offset: number): Expr => inState(i32.load(c(0), VCPUS + offset));
 /** Slot and field: `bytes` for each of these. */
-const place = (number: Expr, bytes: number): Expr => i32.add(word(state.vmcsSlot), i32.mul(number, c(bytes)));
-const count = (): Expr => inState(i32.store(c(0), i32.add(word(state.vmcsCount), c(1)), VCPUS + state.vmcsCount));
+const place = (number: Expr, bytes: number): Expr => i32.add(get32(state.vmcsSlot), i32.mul(number, c(bytes)));
+const count = (): Expr => set32(state.vmcsCount, i32.add(get32(state.vmcsCount), c(1)));
 
 export const vmcsFunctions = (module: Module): VmcsFunctions => ({
   field: fieldFunction(module),
@@ -30,9 +30,9 @@ export const vmcsFunctions = (module: Module): VmcsFunctions => ({
 const fieldFunction = (module: Module): Func => {
   const func = module.function('vmcsField', ['i64'], 'i32');
   const encoding = func.parameter(0);
-  const unusual = i32.or(i32.or(word(state.vmxNonRoot), word(state.cpl)), word(state.observed));
+  const unusual = i32.or(i32.or(get32(state.vmxNonRoot), get32(state.cpl)), get32(state.observed));
   func.body = [
-    when(i32.or(unusual, i32.eqz(word(state.vmcsSlot))), [ret(c(0))]),
+    when(i32.or(unusual, i32.eqz(get32(state.vmcsSlot))), [ret(c(0))]),
     when(i64.ne(i64.and(encoding, i64.const(0x7ffen)), encoding), [ret(c(0))]),
     ret(inState(i32.load8u(i32.wrap(i64.shrU(encoding, i64.const(1))), VCPUS + vcpu.vmcsFields))),
   ];
@@ -52,15 +52,15 @@ const writeFunction = (module: Module): Func => {
   const at = func.local('i32');
   const bits = getLocal(at, 'i32');
   // Steps done, as the engine's `position`: before this instruction.
-  const left = i64.extendS(word(state.budget));
+  const left = i64.extendS(get32(state.budget));
   const before = i64.extendU(i32.load8u(rec, record.before));
-  const step = i64.add(i64.sub(inState(i64.load(c(0), VCPUS + state.stepBase)), left), before);
+  const step = i64.add(i64.sub(get64(state.stepBase), left), before);
   const length = i64.extendU(i32.add(i32.shrU(i32.load16u(rec, record.place), c(12)), c(1)));
   const stamp = i64.or(i64.shl(step, i64.const(3)), i64.const(VMCS_WRITERS.indexOf('vmwrite')));
   func.body = [
     count(),
     i64.store(place(number, 8), value, vmcsSlot.fields - 8),
-    setLocal(at, i32.add(word(state.vmcsSlot), i32.shl(i32.shrU(field, c(5)), c(2)))),
+    setLocal(at, i32.add(get32(state.vmcsSlot), i32.shl(i32.shrU(field, c(5)), c(2)))),
     i32.store(bits, i32.or(i32.load(bits, vmcsSlot.changed), i32.shl(c(1), i32.and(field, c(31)))), vmcsSlot.changed),
     i64.store(place(number, 16), stamp, vmcsSlot.writers - 16),
     i64.store(place(number, 16), i64.sub(next, length), vmcsSlot.writers - 8),

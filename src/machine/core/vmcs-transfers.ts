@@ -4,9 +4,11 @@
  */
 
 import { access } from '../../x86/descriptors';
-import { state, VCPUS, vmcsSlot } from './layout';
+import { state, vmcsSlot } from './layout';
+import { CS, DS, ES, FS, GS, LDTR, SS, TR } from './state';
+import { get32, get64, set32, set64 } from './state-words';
 import { type Copy, guestArea, hostArea, pdpteArea, savedCr0 } from './vmcs-areas';
-import { type Expr, getLocal, i32, i64, inState, type Module, ret, select, setLocal, when } from './wasm';
+import { type Expr, getLocal, i32, i64, type Module, ret, select, setLocal, when } from './wasm';
 
 export interface VmcsTransfers {
   /** What differs is written and stamped: step and writer by halves, and RIP as the state has it. */
@@ -19,10 +21,6 @@ export interface VmcsTransfers {
 }
 
 const c = i32.const;
-const get32 = (offset: number): Expr => inState(i32.load(c(0), VCPUS + offset));
-const get64 = (offset: number): Expr => inState(i64.load(c(0), VCPUS + offset));
-const set32 = (offset: number, value: Expr): Expr => inState(i32.store(c(0), value, VCPUS + offset));
-const set64 = (offset: number, value: Expr): Expr => inState(i64.store(c(0), value, VCPUS + offset));
 const ofState = ({ at, bytes }: Copy): Expr => (bytes === 8 ? get64(at) : i64.extendU(get32(at)));
 const fieldOffset = ({ field }: Copy): number => vmcsSlot.fields + field * 8;
 
@@ -69,7 +67,6 @@ const loadFunction = (module: Module, name: string, area: readonly Copy[]): void
   func.body = [setLocal(local, get32(state.vmcsSlot)), ...area.map((copy) => load(copy, slot)), ret()];
 };
 
-const [ES, CS, SS, DS, FS, GS, LDTR, TR] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 /** Accessed and present; code execute/read 11, data read/write 3, busy TSS 11. */
 const CODE = 0x809b;
 const DATA = 0xc093;
