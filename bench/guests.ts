@@ -58,21 +58,22 @@ const events = (name: string, rounds: number): BenchGuest => ({
   text: read(`${name}.asm`) + read('events.inc'),
 });
 
-/** Runs under a hypervisor. `text` names what exits go to, and the guest. */
-const underVmx = (name: string, guest: Omit<BenchGuest, 'name' | 'vmx'>): BenchGuest => ({
+/** Runs under a hypervisor with these secondary controls. `text` names what exits go to, and the guest. */
+const underVmx = (name: string, secondary: number, guest: Omit<BenchGuest, 'name' | 'vmx'>): BenchGuest => ({
   ...guest,
   name,
-  text: guest.text + read('vmx.inc'),
+  text: `start: mov ebx, ${secondary}\n jmp launch\n${guest.text}${read('vmx.inc')}`,
   vmx: true,
 });
-const exits = (name: string): BenchGuest =>
-  underVmx(name, { unit: 'events', each: 1, rounds: 1_000_000, text: read(`${name}.asm`) });
+const EPT_AND_VPID = 0x22;
+const exits = (name: string, secondary: number): BenchGuest =>
+  underVmx(name, secondary, { unit: 'events', each: 1, rounds: 1_000_000, text: read('vmexit.asm') });
 /** A program that never exits, in a guest with EPT and VPID. */
 const inGuest = (guest: BenchGuest): BenchGuest =>
-  underVmx(`${guest.name} under EPT`, {
+  underVmx(`${guest.name} under EPT`, EPT_AND_VPID, {
     ...guest,
     outside: guest,
-    text: `start: mov ebx, 0x22\n jmp launch\nexited: jmp exited\n${guest.text.replace(/^start:/m, 'guest:')}`,
+    text: `exited: jmp exited\n${guest.text.replace(/^start:/m, 'guest:')}`,
   });
 
 const programs: readonly BenchGuest[] = [
@@ -91,8 +92,8 @@ export const guests: readonly BenchGuest[] = [
   events('pf', 3_000_000),
   events('syscall', 5_000_000),
   events('int80', 3_000_000),
-  exits('vmexit'),
-  exits('vmexit-ept'),
+  exits('vmexit', 0),
+  exits('vmexit-ept', EPT_AND_VPID),
   ...programs.map(inGuest),
 ];
 
