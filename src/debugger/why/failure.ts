@@ -15,6 +15,7 @@ import { textOf, withInstruction } from '../instruction';
 import type { Item } from '../item';
 import type { Session } from '../session';
 import { hasField, lackText } from '../vmcs/availability';
+import { type Answer, answer, behind } from './answer';
 import { ENTRY_AREA, refusalText } from './msr-area';
 
 export type Failure = MachineEvent & { readonly kind: 'vmfail' | 'vmentry-failure' };
@@ -26,23 +27,17 @@ export const failureOf = ({ stopped }: Session, index: number): Failure | undefi
   return event.kind === 'vmfail' || event.kind === 'vmentry-failure' ? event : undefined;
 };
 
-interface Explained {
-  readonly text: string;
-  readonly items: Item[];
-}
-
 /** One line, and what it rests on. */
-export const explainFailure = (session: Session, event: Failure): Explained => {
+export const explainFailure = (session: Session, event: Failure): Answer => {
   const vcpu = session.vcpu(event.vcpu);
   const view = session.codeView(event.vcpu);
-  const said = withInstruction(view, linear(event.at), (instruction) => {
-    const { text, items } = explained(session, vcpu, event, instruction);
-    return { text: `${textOf(view, instruction)}: ${text}`, items };
-  });
-  return said ?? { text: `nothing can be read any more at ${hex(event.at)}`, items: [] };
+  const said = withInstruction(view, linear(event.at), (instruction) =>
+    behind(`${textOf(view, instruction)}: `, explained(session, vcpu, event, instruction)),
+  );
+  return said ?? answer(`nothing can be read any more at ${hex(event.at)}`);
 };
 
-const explained = (session: Session, vcpu: VirtualCpu, event: Failure, instruction: Instruction): Explained => {
+const explained = (session: Session, vcpu: VirtualCpu, event: Failure, instruction: Instruction): Answer => {
   if (event.kind === 'vmentry-failure')
     return event.refused !== undefined
       ? {
@@ -64,7 +59,7 @@ const explained = (session: Session, vcpu: VirtualCpu, event: Failure, instructi
 
 const ruleItems = (rule: string): Item[] => [{ name: 'rule', meaning: rule }];
 
-const byRules = (session: Session, index: number, text: string): Explained => {
+const byRules = (session: Session, index: number, text: string): Answer => {
   const { findings } = doctorLive(session, index);
   const [first] = findings;
   if (first === undefined) return { text: `${text}; by now no rule is broken`, items: [] };
@@ -79,7 +74,7 @@ const byRules = (session: Session, index: number, text: string): Explained => {
 const takesPointer: ReadonlySet<Mnemonic> = new Set([Mnemonic.Vmclear, Mnemonic.Vmptrld]);
 
 /** Intel SDM vol. 3, "Conventions" of the VMX instruction reference: without a current VMCS there is no number. */
-const invalid = (session: Session, vcpu: VirtualCpu, event: Failure, instruction: Instruction): Explained => {
+const invalid = (session: Session, vcpu: VirtualCpu, event: Failure, instruction: Instruction): Answer => {
   const text = 'VMfailInvalid (CF is 1)';
   if (vcpu.vmx?.on === false) {
     const findings = vmxonFindings(session, vcpu.index, linear(event.at));
